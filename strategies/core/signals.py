@@ -1,0 +1,52 @@
+"""A strategy's opinion on every candle of a window, as columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+class Action(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+    HOLD = "HOLD"
+
+
+class Verdict(TypedDict):
+    """What `BaseStrategy.execute` answers."""
+
+    signal: str
+    confidence: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """Columns as long as the candles they were computed from.
+
+    ``entry`` and ``exit`` may both hold on one candle: a flat run looks only at ``entry``, one that holds
+    a position only at ``exit``. ``ready`` is False while too few candles are known (warming up).
+    ``confidence`` is 0.0 to 1.0 where entry or exit holds, else 0.0. ``indicators`` are rounded to
+    8 decimals and NaN where undefined; their keys are names such as "rsi".
+    """
+
+    entry: Flags
+    exit: Flags
+    ready: Flags
+    confidence: Floats
+    indicators: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+    def action(self, index: int, *, holding: bool) -> Action:
+        """The opinion at one candle for a run that holds a position, or does not."""
+        if holding:
+            return Action.SELL if self.exit[index] else Action.HOLD
+        return Action.BUY if self.entry[index] else Action.HOLD

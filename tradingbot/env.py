@@ -1,0 +1,129 @@
+"""Reads the environment; a malformed value stops the process with the variable's name."""
+
+import base64
+import binascii
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "on", "true", "yes"}
+FALSE = {"", "0", "off", "false", "no"}
+KEY_BYTES = 32
+
+
+def envtext(name: str, default: str = "") -> str:
+    return os.environ.get(name, default).strip()
+
+
+def envbool(name: str, default: bool = False) -> bool:
+    text = os.environ.get(name)
+    if text is None:
+        return default
+    if text.strip().lower() in TRUE:
+        return True
+    if text.strip().lower() in FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name}: Expected on or off, was {text!r}.")
+
+
+def envint(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}: Expected a whole number, was {text!r}.") from None
+
+
+def envlist(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in envtext(name, default).split(",") if part.strip()]
+
+
+def envsecret(name: str, var: Path, *, required: bool = True) -> str:
+    """The value of NAME, else of the file NAME_FILE, else of var/secrets/NAME."""
+    if value := os.environ.get(name, "").strip():
+        return value
+    path = Path(os.environ[f"{name}_FILE"]) if os.environ.get(f"{name}_FILE") else var / "secrets" / name
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    if os.environ.get(f"{name}_FILE"):
+        raise ImproperlyConfigured(f"{name}_FILE: Expected a readable file, was {str(path)!r}.")
+    if required:
+        raise ImproperlyConfigured(
+            f"{name} is not set. Set {name} or {name}_FILE, or start with ./run.sh, which makes one."
+        )
+    return ""
+
+
+def encryption_key(name: str, text: str) -> bytes:
+    """Decode one base64 key of exactly 32 bytes; the value itself never enters the message."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImproperlyConfigured(f"{name}: Expected base64 of exactly {KEY_BYTES} bytes.") from None
+    if len(key) != KEY_BYTES:
+        raise ImproperlyConfigured(f"{name}: Expected {KEY_BYTES} bytes, was {len(key)}.")
+    if len(set(key)) == 1:
+        raise ImproperlyConfigured(f"{name}: Expected random bytes, was one byte repeated.")
+    return key
+
+
+def envjson(name: str) -> dict[str, Any]:
+    """A JSON object, or the path of a file that holds one."""
+    text = envtext(name)
+    if not text:
+        return {}
+    if not text.startswith("{"):
+        path = Path(text)
+        if not path.is_file():
+            raise ImproperlyConfigured(f"{name}: Expected a JSON object or a file, was {text!r}.")
+        text = path.read_text(encoding="utf-8")
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: Expected a JSON object ({error}).") from None
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"{name}: Expected a JSON object, was {type(value).__name__}.")
+    return value
+
+
+SQLITE_PRAGMAS = (
+    # FULL: an order's SENDING row must be on disk before a byte leaves (docs/execution.md).
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=134217728; "
+    "PRAGMA journal_size_limit=27103364; PRAGMA cache_size=2000;"
+)
+
+
+def sqlite(path: Path | str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        # IMMEDIATE: a deferred read that upgrades to a write fails at once, whatever the time-out.
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": SQLITE_PRAGMAS},
+    }
+
+
+def database(url: str, var: Path) -> dict[str, Any]:
+    """Django's DATABASES entry for DATABASE_URL: postgresql://… or sqlite:///path."""
+    if not url:
+        return sqlite(var / "tradingbot.sqlite3")
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return sqlite(unquote(parts.path)[1:] or var / "tradingbot.sqlite3")
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured(f"DATABASE_URL: Expected postgresql:// or sqlite://, was {parts.scheme}://.")
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": {**options, "pool": {"min_size": 1, "max_size": 8, "timeout": 20}},
+    }
