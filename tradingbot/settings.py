@@ -75,7 +75,6 @@ MIDDLEWARE = [
     "tradingbot.middleware.RequestIdMiddleware",
     "tradingbot.middleware.ResponseHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "tradingbot.problems.ProblemMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

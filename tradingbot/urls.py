@@ -1,0 +1,12 @@
+"""URLs: pages under /app/, the administration, and JSON everywhere else."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/app/", query_string=False)),
+    path("app/account/", include("allauth.urls")),
+    path(settings.ADMIN_PATH, admin.site.urls),
+]
