@@ -1,9 +1,12 @@
 """Money as Decimal: in from text, out as plain text, rounded only downwards to a step."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+#: The finest unit that the ledger's columns hold: Decimal(36, 18).
+FINEST = Decimal("1e-18")
+_WIDE = Context(prec=60)
 
 
 def from_float(value: float) -> Decimal:
@@ -25,3 +28,8 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     return (value / step).to_integral_value(ROUND_CEILING) * step
+
+
+def storable(value: Decimal) -> Decimal:
+    """Rounded half-even to 18 decimals, so that a folded figure equals itself after the database."""
+    return value if value.as_tuple().exponent >= -18 else value.quantize(FINEST, context=_WIDE)  # type: ignore[operator]

@@ -1,0 +1,99 @@
+"""From an opinion and a situation to an order or a reason: the one place that decides, in every mode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from bots.core import sizing
+from bots.core.codes import Code
+from bots.core.intent import OrderIntent, Purpose
+from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, Situation, check
+from exchanges.core.decimals import ONE, ceil_to, floor_to
+from exchanges.core.orders import OrderType, Side
+from strategies.core.signals import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """The strategy's word on one closed candle, both for a flat run and for one that holds."""
+
+    candle_opened_at: datetime
+    close: Decimal
+    entry: bool
+    exit: bool
+    ready: bool
+    confidence: float
+    reason_flat: str
+    reason_holding: str
+    indicators: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided and why; ``intent`` is None unless an order is to be placed."""
+
+    action: Action
+    code: Code
+    reason: str
+    confidence: float = 0.0
+    intent: OrderIntent | None = None
+
+
+def hold(opinion: Opinion, *, holding: bool) -> Decided | None:
+    """The decision when nothing is to be traded, or None when an order is wanted."""
+    reason = opinion.reason_holding if holding else opinion.reason_flat
+    if not opinion.ready:
+        return Decided(Action.HOLD, Code.WARMING_UP, reason)
+    if holding and not opinion.exit:
+        return Decided(Action.HOLD, Code.ALREADY_IN_POSITION if opinion.entry else Code.NO_SIGNAL, reason)
+    if not holding and not opinion.entry:
+        return Decided(Action.HOLD, Code.NO_POSITION_TO_SELL if opinion.exit else Code.NO_SIGNAL, reason)
+    return None
+
+
+def decide(opinion: Opinion, now: Situation) -> Decided:
+    """Flat: only the entry rule is looked at; in a position: only the exit rule."""
+    holding = not sizing.flat(now.position.amount, now.price, now.market)
+    held = hold(opinion, holding=holding)
+    if held is not None:
+        return held
+    if holding:
+        return judged(exit_intent(now), now, Code.SIGNAL_SELL, opinion.reason_holding, opinion.confidence)
+    return judged(entry_intent(now), now, Code.SIGNAL_BUY, opinion.reason_flat, opinion.confidence)
+
+
+def judged(intent: OrderIntent, now: Situation, code: Code, reason: str, confidence: float = 0.0) -> Decided:
+    """The intent under our own risk: placed for `code`, or denied for the risk's."""
+    action = Action.BUY if intent.side is Side.BUY else Action.SELL
+    denial = check(intent, now)
+    if denial is not None:
+        return Decided(action, denial.code, f"{reason} Denied: {denial.detail}", confidence)
+    return Decided(action, code, reason, confidence, intent)
+
+
+def entry_intent(now: Situation) -> OrderIntent:
+    """All of the run's money, as a marketable limit that the account can pay for."""
+    money = now.cash if now.free is None else min(now.cash, now.free)
+    amount = sizing.all_in_amount(money, now.price, now.market)
+    limit = band_price(Side.BUY, now)
+    if amount > 0 and now.free is not None:
+        # The exchange locks amount x limit: never ask for more than is free.
+        limit = min(limit, floor_to(now.free / amount, now.market.price_tick))
+    return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=max(limit, now.price))
+
+
+def exit_intent(now: Situation, purpose: Purpose = Purpose.EXIT) -> OrderIntent:
+    """All that is held; what is below the amount step stays as dust."""
+    amount = sizing.closing_amount(now.position.amount, now.market)
+    limit = band_price(Side.SELL, now)
+    if amount > 0 and amount * limit < now.market.min_notional <= amount * now.price:
+        # The exchange measures the minimum at the limit: a small position must still be sellable.
+        limit = min(ceil_to(now.market.min_notional / amount, now.market.price_tick), now.price)
+    return OrderIntent(purpose, Side.SELL, OrderType.LIMIT, amount, now.price, limit_price=limit)
+
+
+def band_price(side: Side, now: Situation) -> Decimal:
+    """The worst price a marketable limit may take: the market's, moved against us by the band."""
+    band = (now.limits.price_band_pct or DEFAULT_BAND_PCT) / HUNDRED
+    return now.market.round_price(now.price * (ONE + band if side is Side.BUY else ONE - band), side)

@@ -1,0 +1,42 @@
+"""A wish to trade, and our own risk's no."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from bots.core.codes import Code
+from exchanges.core.orders import OrderType, Side
+
+
+class Purpose(StrEnum):
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """``price`` is the market's at the decision, for risk and for the marketable limit's band."""
+
+    purpose: Purpose
+    side: Side
+    type: OrderType
+    amount: Decimal
+    price: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    leg: str = ""
+
+    @property
+    def notional(self) -> Decimal:
+        return self.amount * self.price
+
+    @property
+    def slot_leg(self) -> str:
+        return self.leg or self.purpose.value
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    code: Code
+    detail: str

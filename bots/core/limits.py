@@ -1,0 +1,119 @@
+"""The limits a run, key, user or platform may carry; the tightest wins."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+
+class LimitError(ValueError):
+    """``errors`` names each offending limit and what was expected."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {text}" for name, text in errors.items()))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """None: no limit. Money in quote, ``*_pct`` in percent, times in seconds.
+
+    A protection (stop-loss, take-profit, trailing stop) closes a position; every other limit denies entries.
+    """
+
+    max_order_notional: Decimal | None = None
+    max_position_notional: Decimal | None = None
+    max_exposure: Decimal | None = None
+    max_daily_loss: Decimal | None = None
+    max_drawdown_pct: Decimal | None = None
+    max_loss_streak: int | None = None
+    cooldown_seconds: int | None = None
+    max_open_orders: int | None = None
+    max_orders_per_minute: int | None = None
+    price_band_pct: Decimal | None = None
+    stop_loss_pct: Decimal | None = None
+    take_profit_pct: Decimal | None = None
+    trailing_stop_pct: Decimal | None = None
+
+    def as_json(self) -> dict[str, str | int]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {
+            name: format(value, "f") if isinstance(value, Decimal) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+
+HELP: dict[str, str] = {
+    "max_order_notional": "Largest single order, in quote.",
+    "max_position_notional": "Largest position of the run, in quote.",
+    "max_exposure": "Largest sum of all open positions of the user in this quote currency and mode.",
+    "max_daily_loss": "Loss since 00:00 UTC, in quote, at which entries stop.",
+    "max_drawdown_pct": "Fall from the highest equity, in percent, at which entries stop.",
+    "max_loss_streak": "Losing trades in a row at which entries stop until the next UTC day.",
+    "cooldown_seconds": "Seconds without entries after a losing trade.",
+    "max_open_orders": "Orders of the account that may be open at a time.",
+    "max_orders_per_minute": "Orders of the run in any 60 seconds.",
+    "price_band_pct": "How far a limit price may be from the market, in percent.",
+    "stop_loss_pct": "Sell when the price is this far under the entry price, in percent.",
+    "take_profit_pct": "Sell when the price is this far over the entry price, in percent.",
+    "trailing_stop_pct": "Sell when the price is this far under its highest since entry, in percent.",
+}
+WHOLE = {"max_loss_streak", "cooldown_seconds", "max_open_orders", "max_orders_per_minute"}
+PERCENT_BELOW_100 = {"max_drawdown_pct", "stop_loss_pct", "trailing_stop_pct", "price_band_pct"}
+
+
+def parse_limits(given: Mapping[str, Any]) -> Limits:
+    """From JSON: decimals as text or numbers; raises LimitError naming every wrong key."""
+    errors: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in HELP:
+            errors[name] = f"Expected one of {', '.join(HELP)}."
+        elif value is not None:
+            try:
+                values[name] = _number(name, value)
+            except ValueError as error:
+                errors[name] = str(error)
+    if errors:
+        raise LimitError(errors)
+    return Limits(**values)
+
+
+def _number(name: str, value: object) -> Decimal | int:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        raise ValueError(f"Expected a number, was {value!r}.")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(f"Expected a number, was {value!r}.") from None
+    if not number.is_finite() or number <= 0 or number >= Decimal("1e18"):
+        raise ValueError(f"Expected a positive number, was {value!r}.")
+    if name in PERCENT_BELOW_100 and number >= 100:
+        raise ValueError(f"Expected less than 100 percent, was {value!r}.")
+    if name in WHOLE:
+        if number != number.to_integral_value():
+            raise ValueError(f"Expected a whole number, was {value!r}.")
+        return int(number)
+    return number
+
+
+def tightest(levels: Iterable[Limits]) -> Limits:
+    """For every limit the smallest that any level states."""
+    found: dict[str, Any] = {}
+    for level in levels:
+        for f in fields(level):
+            value = getattr(level, f.name)
+            if value is not None and (f.name not in found or value < found[f.name]):
+                found[f.name] = value
+    return Limits(**found)
+
+
+def json_schema() -> dict[str, Any]:
+    properties = {
+        name: {"type": "integer" if name in WHOLE else "string", "description": text, "exclusiveMinimum": 0}
+        if name in WHOLE
+        else {"type": "string", "format": "decimal", "description": text}
+        for name, text in HELP.items()
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}

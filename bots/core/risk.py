@@ -1,0 +1,282 @@
+"""Pre-trade risk: a tuple of sentences; the first that does not hold is the denial.
+
+Exits fail open and entries fail closed: a fact that is missing (None) denies an entry and lets an exit pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from bots.core.codes import Code
+from bots.core.intent import Denial, OrderIntent, Purpose
+from bots.core.limits import Limits
+from bots.core.position import Position
+from exchanges.core.decimals import ZERO, plain
+from exchanges.core.market import Market
+from exchanges.core.orders import Side
+
+HUNDRED = Decimal(100)
+DEFAULT_BAND_PCT = Decimal(2)
+MAX_SKEW = timedelta(seconds=2)
+
+
+class Gate(StrEnum):
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class Permit(StrEnum):
+    """Whether live orders of this key are permitted; paper is always GRANTED."""
+
+    GRANTED = "GRANTED"
+    LIVE_DISABLED = "LIVE_DISABLED"
+    NOT_ARMED = "NOT_ARMED"
+    ARMING_EXPIRED = "ARMING_EXPIRED"
+    PAPER_ONLY = "PAPER_ONLY"
+    KEY_CAN_WITHDRAW = "KEY_CAN_WITHDRAW"
+    KEY_CHECK_STALE = "KEY_CHECK_STALE"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision of one run may know. Money in quote, amounts in base.
+
+    ``price`` is the market's now; ``cash`` the run's own money; ``free`` the account's free quote balance
+    (None: not asked); ``exposure`` the user's other positions in this quote and mode; ``equity``,
+    ``peak_equity`` and ``day_start_equity`` are the run's.
+    """
+
+    at: datetime
+    market: Market
+    limits: Limits
+    position: Position
+    price: Decimal
+    cash: Decimal
+    equity: Decimal
+    peak_equity: Decimal
+    day_start_equity: Decimal
+    free: Decimal | None = None
+    exposure: Decimal = ZERO
+    open_orders: int = 0
+    orders_last_minute: int = 0
+    loss_streak: int = 0
+    last_loss_at: datetime | None = None
+    busy_legs: frozenset[str] = frozenset()
+    gate: Gate = Gate.ACTIVE
+    gate_reason: str = ""
+    permit: Permit = Permit.GRANTED
+    paused: bool = False
+    stale: bool = False
+    skew: timedelta | None = None
+    banned_until: datetime | None = None
+
+
+Check = Callable[[OrderIntent, Situation], Denial | None]
+
+
+def is_entry(intent: OrderIntent) -> bool:
+    return intent.purpose is Purpose.ENTRY
+
+
+def trading_is_not_halted(intent: OrderIntent, now: Situation) -> Denial | None:
+    if now.gate is Gate.HALTED:
+        return Denial(Code.TRADING_HALTED, f"Trading is halted: {now.gate_reason}")
+    return None
+
+
+def entries_are_allowed(intent: OrderIntent, now: Situation) -> Denial | None:
+    if is_entry(intent) and now.gate is Gate.REDUCING:
+        return Denial(Code.STATE_REDUCING, f"Only exits are allowed: {now.gate_reason}")
+    return None
+
+
+def run_is_not_paused(intent: OrderIntent, now: Situation) -> Denial | None:
+    if is_entry(intent) and now.paused:
+        return Denial(Code.RUN_PAUSED, "The run is paused: it makes no new entries.")
+    return None
+
+
+def live_is_permitted(intent: OrderIntent, now: Situation) -> Denial | None:
+    # Arming is permission to take on risk; giving up risk must never need it.
+    if is_entry(intent) and now.permit is not Permit.GRANTED:
+        return Denial(Code(now.permit.value), "Live entries of this key are not permitted at the moment.")
+    return None
+
+
+def exchange_wants_us(intent: OrderIntent, now: Situation) -> Denial | None:
+    if now.banned_until is not None and now.at < now.banned_until:
+        return Denial(Code.VENUE_BANNED, f"The exchange asked for no requests until {now.banned_until:%H:%M:%S} UTC.")
+    return None
+
+
+def data_is_fresh(intent: OrderIntent, now: Situation) -> Denial | None:
+    if is_entry(intent) and now.stale:
+        return Denial(Code.DATA_STALE, "The last closed candle or the price is too old.")
+    return None
+
+
+def clock_is_right(intent: OrderIntent, now: Situation) -> Denial | None:
+    if is_entry(intent) and now.skew is not None and abs(now.skew) > MAX_SKEW:
+        return Denial(Code.CLOCK_SKEW, f"This clock is {now.skew.total_seconds():+.1f} s off the exchange's.")
+    return None
+
+
+def slot_is_free(intent: OrderIntent, now: Situation) -> Denial | None:
+    # An entry waits for any order of the symbol; an exit only for another exit.
+    busy = now.busy_legs if is_entry(intent) else now.busy_legs & {intent.slot_leg}
+    if busy:
+        return Denial(Code.UNRESOLVED_ORDER, f"An earlier order is not settled yet ({', '.join(sorted(busy))}).")
+    return None
+
+
+def order_rate_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_orders_per_minute
+    if is_entry(intent) and most is not None and now.orders_last_minute >= most:
+        return Denial(Code.ORDER_RATE, f"{now.orders_last_minute} orders in the last minute; {most} are allowed.")
+    return None
+
+
+def open_orders_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_open_orders
+    if is_entry(intent) and most is not None and now.open_orders >= most:
+        return Denial(Code.MAX_OPEN_ORDERS, f"{now.open_orders} orders are open; {most} are allowed.")
+    return None
+
+
+def daily_loss_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most, loss = now.limits.max_daily_loss, now.day_start_equity - now.equity
+    if is_entry(intent) and most is not None and loss >= most:
+        return Denial(Code.DAILY_LOSS, f"Today's loss is {plain(loss)} {now.market.quote}; {plain(most)} is the limit.")
+    return None
+
+
+def drawdown_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_drawdown_pct
+    if not is_entry(intent) or most is None or now.peak_equity <= 0:
+        return None
+    fall = (now.peak_equity - now.equity) / now.peak_equity * HUNDRED
+    if fall >= most:
+        return Denial(Code.DRAWDOWN_BREAKER, f"The drawdown is {fall:.2f} %; {plain(most)} % is the limit.")
+    return None
+
+
+def loss_streak_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_loss_streak
+    if not is_entry(intent) or most is None or now.loss_streak < most or now.last_loss_at is None:
+        return None
+    if now.last_loss_at.date() == now.at.date():
+        return Denial(Code.LOSS_STREAK, f"{now.loss_streak} losing trades in a row; entries resume tomorrow (UTC).")
+    return None
+
+
+def cooldown_has_passed(intent: OrderIntent, now: Situation) -> Denial | None:
+    seconds = now.limits.cooldown_seconds
+    if not is_entry(intent) or seconds is None or now.last_loss_at is None:
+        return None
+    until = now.last_loss_at + timedelta(seconds=seconds)
+    if now.at < until:
+        return Denial(Code.COOLDOWN, f"No entries until {until:%H:%M:%S} UTC after the last loss.")
+    return None
+
+
+def amount_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None:
+    market = now.market
+    if intent.amount <= 0 or market.round_amount(intent.amount) != intent.amount:
+        smallest = plain(market.amount_step)
+        return Denial(Code.PRECISION, f"The amount {plain(intent.amount)} is not a multiple of {smallest}.")
+    if market.max_amount is not None and intent.amount > market.max_amount:
+        return Denial(Code.PRECISION, f"The amount {plain(intent.amount)} is over the market's {plain(market.max_amount)}.")
+    return None
+
+
+def order_is_large_enough(intent: OrderIntent, now: Situation) -> Denial | None:
+    price = intent.limit_price if intent.limit_price is not None else intent.price
+    if not now.market.tradable(intent.amount, min(price, intent.price)):
+        least = f"{plain(now.market.min_notional)} {now.market.quote}"
+        return Denial(Code.MIN_NOTIONAL, f"The order is worth {intent.notional:.8f}; the exchange wants {least}.")
+    return None
+
+
+def limit_price_within_band(intent: OrderIntent, now: Situation) -> Denial | None:
+    if intent.limit_price is None or now.price <= 0:
+        return None
+    band = now.limits.price_band_pct or DEFAULT_BAND_PCT
+    far = abs(intent.limit_price - now.price) / now.price * HUNDRED
+    # One tick of grace: the limit was rounded against us.
+    if far > band + now.market.price_tick / now.price * HUNDRED:
+        return Denial(Code.PRICE_BAND, f"The limit is {far:.2f} % from the market; {plain(band)} % is allowed.")
+    return None
+
+
+def order_notional_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_order_notional
+    if is_entry(intent) and most is not None and intent.notional > most:
+        return Denial(Code.MAX_NOTIONAL_ORDER, f"The order is worth {plain(intent.notional)}; {plain(most)} is the limit.")
+    return None
+
+
+def position_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_position_notional
+    after = (now.position.amount + intent.amount) * intent.price
+    if is_entry(intent) and most is not None and after > most:
+        return Denial(Code.MAX_EXPOSURE_SYMBOL, f"The position would be worth {plain(after)}; {plain(most)} is the limit.")
+    return None
+
+
+def exposure_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_exposure
+    after = now.exposure + (now.position.amount + intent.amount) * intent.price
+    if is_entry(intent) and most is not None and after > most:
+        return Denial(Code.MAX_EXPOSURE_ACCOUNT, f"Open positions would be worth {plain(after)}; {plain(most)} is the limit.")
+    return None
+
+
+def money_is_there(intent: OrderIntent, now: Situation) -> Denial | None:
+    if intent.side is Side.SELL:
+        return None
+    cost = intent.notional * (1 + now.market.taker_fee)
+    free = now.cash if now.free is None else min(now.cash, now.free)
+    # The last step's rounding may leave a hair between cash and cost; a whole tick's worth may not.
+    if cost > free + now.market.price_tick * intent.amount:
+        return Denial(Code.INSUFFICIENT_FREE, f"The order needs {plain(cost)} {now.market.quote}; {plain(free)} is free.")
+    return None
+
+
+def exit_within_position(intent: OrderIntent, now: Situation) -> Denial | None:
+    if intent.side is Side.SELL and intent.amount > now.position.amount:
+        return Denial(Code.NO_POSITION_TO_SELL, f"Only {plain(now.position.amount)} {now.market.base} is held.")
+    return None
+
+
+CHECKS: tuple[Check, ...] = (
+    trading_is_not_halted,
+    entries_are_allowed,
+    run_is_not_paused,
+    live_is_permitted,
+    exchange_wants_us,
+    slot_is_free,
+    data_is_fresh,
+    clock_is_right,
+    daily_loss_within_limit,
+    drawdown_within_limit,
+    loss_streak_within_limit,
+    cooldown_has_passed,
+    order_rate_within_limit,
+    open_orders_within_limit,
+    exit_within_position,
+    amount_fits_the_market,
+    order_is_large_enough,
+    limit_price_within_band,
+    order_notional_within_limit,
+    position_within_limit,
+    exposure_within_limit,
+    money_is_there,
+)
+
+
+def check(intent: OrderIntent, now: Situation) -> Denial | None:
+    """The first denial, or None: the order may be placed."""
+    return next((denial for rule in CHECKS if (denial := rule(intent, now)) is not None), None)
