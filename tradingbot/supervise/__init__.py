@@ -1,0 +1,1 @@
+"""Runs the whole platform as one supervised group of processes."""

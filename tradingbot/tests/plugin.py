@@ -1,0 +1,105 @@
+"""The test run's surroundings: made before Django reads its settings (loaded by `-p` in pyproject.toml)."""
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from tradingbot.tests import network
+from tradingbot.tests.places import NO_DATA
+
+VARIABLES = (
+    *("ADMIN_PATH", "ALLOWED_HOSTS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG"),
+    *("EMAIL_URL", "ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "EXCHANGE_OVERRIDES", "HTTPS", "LIVE_TRADING"),
+    *("LOG_LEVEL", "REDIS_URL", "SECRET_KEY", "SENTRY_DSN", "SIGNUP_OPEN", "STRATEGY_MODULES", "TRUSTED_PROXIES"),
+    "VAR_DIR",
+)
+# Not parts of the machine that .ci/run could install.
+ALLOWED_SKIPS = (NO_DATA.split("(", maxsplit=1)[0], "no container engine", "no advisory service")
+POSTGRES = "TEST_POSTGRES_URL"
+servers = contextlib.ExitStack()
+
+
+def isolate() -> None:
+    """Replace the developer's configuration by one in which nothing can be harmed."""
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
+    folder = tempfile.mkdtemp(prefix="tb-var-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ |= {
+        "SECRET_KEY": "a secret of the tests, forty characters!",
+        "ENCRYPTION_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "VAR_DIR": folder,
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def require_all() -> bool:
+    return os.environ.get("REQUIRE_ALL", "") not in {"", "0"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--db",
+        choices=("sqlite", "postgres"),
+        default=os.environ.get("TEST_DATABASE") or "sqlite",
+        help="where the database tests run (default: TEST_DATABASE, else sqlite)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    isolate()
+    if early_config.known_args_namespace.db != "postgres":
+        os.environ.pop(POSTGRES, None)
+        return
+    # The controller of parallel workers starts the one server that all of them use.
+    if POSTGRES not in os.environ:
+        from tradingbot.tests.servers import postgres
+
+        os.environ[POSTGRES] = servers.enter_context(postgres())
+    os.environ["DATABASE_URL"] = os.environ[POSTGRES]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    network.block()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    servers.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test marked `postgres` runs on PostgreSQL: in that run, or in any run if it asks for its own server."""
+    if config.getoption("db") == "postgres":
+        return
+    away = [item for item in items if item.get_closest_marker("postgres") and "postgres_url" not in _fixtures(item)]
+    config.hook.pytest_deselected(items=away)
+    items[:] = [item for item in items if item not in away]
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return list(getattr(item, "fixturenames", []))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+    return _skip_becomes_failure((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):  # type: ignore[no-untyped-def]
+    return _skip_becomes_failure((yield))
+
+
+def _skip_becomes_failure(report):  # type: ignore[no-untyped-def]
+    if require_all() and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not any(allowed in reason for allowed in ALLOWED_SKIPS):
+            report.outcome = "failed"
+            report.longrepr = f"REQUIRE_ALL is set, and this was skipped: {reason}"
+    return report

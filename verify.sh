@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The whole verification: style, types, architecture, configuration, and the tests on SQLite and on PostgreSQL.
+# ./verify.sh [STEP…] runs only the named steps; REQUIRE_ALL=1 makes a skip for a missing part a failure.
+set -euo pipefail
+cd "$(dirname "$0")"
+. deploy/venv.sh
+install requirements-dev.lock
+
+PYTHON=$VENV/bin/python
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+# Nothing of the operator's own configuration, database or secrets takes part.
+unset DATABASE_URL REDIS_URL DEBUG HTTPS ALLOWED_HOSTS LIVE_TRADING EXCHANGE_OVERRIDES
+export VAR_DIR=$WORK/var COVERAGE_FILE=$WORK/coverage PYTHONDONTWRITEBYTECODE=1
+"$PYTHON" -c 'from tradingbot.secrets import ensure_embedded_secrets; ensure_embedded_secrets()'
+
+APPS=(tradingbot bots strategies exchanges accounts)
+
+style() { "$PYTHON" -m ruff check .; }
+format() { "$PYTHON" -m ruff format --check .; }
+types() { "$PYTHON" -m mypy "${APPS[@]}" manage.py; }
+imports() { "$PYTHON" -c 'from importlinter.cli import lint_imports_command as lint; lint()'; }
+templates() { "$PYTHON" -m djlint templates --lint --quiet; }
+migrations() { "$PYTHON" manage.py makemigrations --check --dry-run; }
+deployment() { HTTPS=on "$PYTHON" manage.py check --deploy --fail-level WARNING; }
+tests() { "$PYTHON" -m pytest -n 2 --dist worksteal --cov --cov-report= ; }
+coverage() { "$PYTHON" -m coverage report --include='*/core/*' --skip-covered --show-missing --fail-under=100; }
+postgres() { TEST_DATABASE=postgres "$PYTHON" -m pytest -n 2 --dist worksteal -m 'django_db and not browser and not slow'; }
+
+failed=()
+step() {
+    local began=$SECONDS
+    printf '\n== %s\n' "$1"
+    if "$1"; then
+        printf -- '-- %s passed in %ss\n' "$1" "$((SECONDS - began))"
+    else
+        printf -- '-- %s FAILED after %ss\n' "$1" "$((SECONDS - began))"
+        failed+=("$1")
+    fi
+}
+
+[ "$#" -gt 0 ] || set -- style format types imports templates migrations deployment tests coverage postgres
+for name in "$@"; do
+    step "$name"
+done
+
+if [ "${#failed[@]}" -gt 0 ]; then
+    printf '\nFailed: %s\n' "${failed[*]}" >&2
+    exit 1
+fi
+printf '\nVerified in %ss.\n' "$SECONDS"
