@@ -1,0 +1,145 @@
+"""ccxt's exceptions to ours: an exception refuses an order only where its exact class or code proves it.
+
+ccxt's tree does not separate "refused" from "unknown": a bare ExchangeError may be a time-out inside the
+exchange, InvalidOrder may say that an order with our id exists. So the table is an allow-list, by exact class
+name (ccxt itself is not imported here), and whatever is not in it is Unavailable.
+"""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from exchanges.core.candles import from_ms
+from exchanges.core.errors import (
+    ClockSkew,
+    DuplicateOrder,
+    ExchangeFault,
+    InsufficientFunds,
+    InvalidRequest,
+    KeyInvalid,
+    Maintenance,
+    MarketClosed,
+    NotSent,
+    OrderNotFound,
+    PermissionMissing,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
+from exchanges.scrub import scrub
+
+BY_CLASS: dict[str, type[ExchangeFault]] = {
+    "AccountSuspended": KeyInvalid,
+    "ArgumentsRequired": InvalidRequest,
+    "AuthenticationError": KeyInvalid,
+    "BadRequest": InvalidRequest,
+    "BadSymbol": InvalidRequest,
+    "DDoSProtection": RateLimited,
+    "DuplicateOrderId": DuplicateOrder,
+    "InsufficientFunds": InsufficientFunds,
+    "InvalidNonce": ClockSkew,
+    "InvalidOrder": InvalidRequest,
+    "MarketClosed": MarketClosed,
+    "NotSupported": InvalidRequest,
+    "OnMaintenance": Maintenance,
+    "OperationRejected": Refused,
+    "OrderNotFound": OrderNotFound,
+    "PermissionDenied": PermissionMissing,
+    "RateLimitExceeded": RateLimited,
+}
+# What an exchange's own code proves, where ccxt's class says less or says it wrongly.
+BY_CODE: dict[str, dict[str, type[ExchangeFault]]] = {
+    # ccxt turns -2015 into a retryable DDoSProtection once any private call has succeeded.
+    "binance": {"-1003": RateLimited, "-1015": RateLimited, "-1021": ClockSkew, "-2015": KeyInvalid},
+    "okx": {"50102": ClockSkew, "51016": DuplicateOrder, "51149": Unavailable},
+    "bybit": {"10002": ClockSkew, "110030": DuplicateOrder, "110072": DuplicateOrder, "12141": DuplicateOrder,
+              "170141": DuplicateOrder, "140030": DuplicateOrder, "10014": DuplicateOrder},
+    "kucoin": {"126033": DuplicateOrder, "126044": DuplicateOrder, "400002": ClockSkew},
+    "kraken": {"EService:Deadline elapsed": Refused},
+}  # fmt: skip
+_DUPLICATE = re.compile(r"(?i)duplicate|clOrdId already exist|clientO(?:rder)?Id.{0,20}exist")
+_BANNED_UNTIL = re.compile(r"(?i)banned until (\d{13})")
+_NEVER_CONNECTED = frozenset({"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"})
+_CODE_KEYS = ("sCode", "code", "retCode", "ret_code", "err-code", "label", "errorCode", "error")
+_TEXT_KEYS = ("sMsg", "msg", "retMsg", "ret_msg", "err-msg", "message", "error_description")
+_DETAIL_CHARS = 160
+
+
+def classify(error: BaseException, *, writing: bool) -> ExchangeFault:
+    """Our fault for whatever a ccxt call raised; ``writing`` is True for what may have changed an account."""
+    if isinstance(error, ExchangeFault):
+        return error
+    exchange, code, text = _said(error)
+    detail = _detail(error, code, text)
+    if _never_connected(error):
+        return NotSent(detail)
+    fault = BY_CODE.get(exchange, {}).get(code)
+    if fault is None and writing and _DUPLICATE.search(text):
+        fault = DuplicateOrder
+    if fault is None and type(error).__module__ == "ccxt.base.errors":
+        fault = BY_CLASS.get(type(error).__name__)
+    return (fault or Unavailable)(detail, retry_at=_banned_until(text))
+
+
+def _banned_until(text: str) -> datetime | None:
+    found = _BANNED_UNTIL.search(text)
+    return from_ms(int(found[1])) if found else None
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Whether urllib3 says that no connection was made; a broken TLS handshake or proxy is not that."""
+    cause: BaseException | None = error
+    for _ in range(4):
+        if cause is None:
+            return False
+        first = cause.args[0] if cause.args else None
+        if type(getattr(first, "reason", None)).__name__ in _NEVER_CONNECTED:
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _said(error: BaseException) -> tuple[str, str, str]:
+    """(exchange, its code, its message) out of "binance {json}" or "kraken EOrder:…"."""
+    exchange, _, rest = str(error).partition(" ")
+    body = _body(rest)
+    if body is not None:
+        return exchange, _first(body, _CODE_KEYS), _first(body, _TEXT_KEYS)
+    # Without a body only a short plain sentence is the exchange's own; an address or page is not repeated.
+    plain = rest if len(rest) <= 2 * _DETAIL_CHARS and "://" not in rest and "<" not in rest else ""
+    return exchange, plain.strip(), plain
+
+
+def _body(text: str) -> dict[str, Any] | None:
+    start = text.find("{")
+    if start < 0:
+        return None
+    try:
+        value = json.loads(text[start:])
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    inner = value.get("data")
+    # OKX wraps the order's own code one level down, beside a code that only says "failed".
+    if isinstance(inner, list) and inner and isinstance(inner[0], dict) and inner[0].get("sCode"):
+        return {**value, **inner[0]}
+    return value
+
+
+def _first(body: dict[str, Any], keys: tuple[str, ...]) -> str:
+    for key in keys:
+        value = body.get(key)
+        if isinstance(value, list):
+            value = ", ".join(str(part) for part in value)
+        if value not in (None, ""):
+            return str(value)
+    return ""
+
+
+def _detail(error: BaseException, code: str, text: str) -> str:
+    """Class, code and the exchange's short message; never an address, header or body."""
+    said = text if text == code or not code else f"{code} {text}"
+    said = scrub(" ".join(said.split()))[:_DETAIL_CHARS]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,0 +1,73 @@
+"""One request budget per exchange and outgoing address, shared by every process through Django's cache."""
+
+import time
+from datetime import datetime, timedelta
+
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+
+from exchanges.core.errors import RateLimited
+
+WINDOW_SECONDS = 5
+# What is left unspent, for other programs on this address and for our clock being off the exchange's.
+SHARE = 0.8
+_UNIT = 1_000  # cache counters are whole numbers: costs are kept in thousandths
+_GRACE = timedelta(hours=1)
+
+
+class RateBudget:
+    """``cost_per_second`` as ccxt states it: 1000 / rateLimit.
+
+    Counters of fixed windows: `add` and `incr` are atomic in Redis and in the local-memory cache alike, so
+    threads and processes never spend the same unit twice.
+    """
+
+    def __init__(self, exchange: str, egress: str = "", *, cost_per_second: float = 10.0) -> None:
+        self._name = f"budget:{exchange}:{egress or 'direct'}"
+        self._exchange = exchange
+        self._limit = max(1, int(cost_per_second * WINDOW_SECONDS * SHARE * _UNIT))
+
+    @property
+    def _cache(self) -> BaseCache:
+        return caches["default"]
+
+    def banned_until(self) -> datetime | None:
+        until: datetime | None = self._cache.get(f"{self._name}:ban")
+        return until
+
+    def check(self, at: datetime) -> None:
+        """Raise RateLimited, without asking the exchange, while it has told us to stay away."""
+        until = self.banned_until()
+        if until is not None and at < until:
+            raise RateLimited(f"{self._exchange} asked us to stay away until {until:%H:%M:%S} UTC.", retry_at=until)
+
+    def ban(self, until: datetime, at: datetime) -> None:
+        """Never shortens a ban that is known."""
+        known = self.banned_until()
+        if known is None or until > known:
+            self._cache.set(f"{self._name}:ban", until, (until - at + _GRACE).total_seconds())
+
+    def spend(self, cost: float, at: datetime, patience: float) -> None:
+        """Wait for room in the budget, at most ``patience`` seconds; RateLimited when that is not enough."""
+        units = max(1, int(cost * _UNIT))
+        deadline = time.monotonic() + patience
+        while not self._fits(units):
+            wait = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+            if time.monotonic() + wait > deadline:
+                raise RateLimited(
+                    f"Our own request budget for {self._exchange} is spent.", retry_at=at + timedelta(seconds=wait)
+                )
+            time.sleep(wait)
+
+    def _fits(self, units: int) -> bool:
+        key = f"{self._name}:{int(time.time()) // WINDOW_SECONDS}"
+        if self._cache.add(key, units, 2 * WINDOW_SECONDS):
+            return True
+        try:
+            spent = self._cache.incr(key, units)
+        except ValueError:  # the window's counter expired in between
+            return self._cache.add(key, units, 2 * WINDOW_SECONDS)
+        if spent > self._limit:
+            self._cache.decr(key, units)
+            return False
+        return True
