@@ -31,7 +31,7 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """Logs in by email; there is no user name."""
 
-    email = models.EmailField("email address", max_length=254)
+    email = models.EmailField("email address", max_length=254, unique=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May use the administration pages.")
     theme = models.CharField(max_length=6, choices=[(c, c) for c in ("system", "light", "dark")], default="system")
@@ -44,6 +44,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+        ordering = ["id"]
 
     def __str__(self) -> str:
         return self.email
@@ -58,7 +59,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """A bearer token `tb_<prefix>_<secret>`; only the SHA-256 of the secret is kept."""
+    """A bearer token `tb_<prefix>_<secret>`; only the SHA-256 of the secret is kept, which 256 random bits allow."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     label = models.CharField(max_length=80, blank=True)
@@ -75,10 +76,20 @@ class ApiToken(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["prefix"], name="token_prefix_unique")]
-        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["user", "-id"], name="token_by_user")]
+        ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"tb_{self.prefix}_…"
+
+    def is_valid(self, at: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def for_user(self, user: User) -> "AuditEntryQuerySet":
+        """What the user did, and what was done to the user's account."""
+        return self.filter(models.Q(actor=user) | models.Q(subject=f"user:{user.pk}"))
 
 
 class AuditEntry(models.Model):
@@ -86,7 +97,7 @@ class AuditEntry(models.Model):
 
     at = models.DateTimeField()
     actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
-    actor_kind = models.CharField(max_length=12, help_text="user, token, console or system")
+    actor_kind = models.CharField(max_length=12, help_text="user, token, console, anonymous or system")
     action = models.CharField(max_length=40)
     subject = models.CharField(max_length=80, blank=True)
     detail = models.JSONField(default=dict)
@@ -94,11 +105,30 @@ class AuditEntry(models.Model):
     previous_hash = models.CharField(max_length=64)
     row_hash = models.CharField(max_length=64)
 
+    objects = AuditEntryQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["previous_hash"], name="audit_chain_has_no_fork")]
-        indexes = [models.Index(fields=["actor", "-id"], name="audit_by_actor")]
+        indexes = [
+            models.Index(fields=["actor", "-id"], name="audit_by_actor"),
+            models.Index(fields=["subject", "-id"], name="audit_by_subject"),
+        ]
         ordering = ["-id"]
         verbose_name_plural = "audit entries"
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.subject}"
+
+
+class AuditHead(models.Model):
+    """The end of the audit log, in one row: the lock under which it grows, and the proof that its tail is there."""
+
+    entries = models.PositiveBigIntegerField(default=0)
+    last_id = models.BigIntegerField(default=0)
+    row_hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="audit_has_one_head")]
+
+    def __str__(self) -> str:
+        return f"{self.entries} entries to {self.row_hash[:12]}"
