@@ -1,6 +1,6 @@
 """A strategy's opinion on every candle of a window, as columns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Strength = Callable[[npt.NDArray[np.intp]], Floats]
 
 
 class Action(StrEnum):
@@ -33,7 +34,8 @@ class Signals:
     ``entry`` and ``exit`` may both hold on one candle: a flat run looks only at ``entry``, one that holds
     a position only at ``exit``. ``ready`` is False while too few candles are known (warming up).
     ``confidence`` is 0.0 to 1.0 where entry or exit holds, else 0.0. ``indicators`` are rounded to
-    8 decimals and NaN where undefined; their keys are names such as "rsi".
+    8 decimals and NaN where undefined; their keys are names such as "rsi". ``said`` holds what a strategy that
+    only overrides `execute` answered, by (index, holding).
     """
 
     entry: Flags
@@ -41,6 +43,7 @@ class Signals:
     ready: Flags
     confidence: Floats
     indicators: Mapping[str, Floats] = field(default_factory=dict)
+    said: Mapping[tuple[int, bool], str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.entry)
@@ -50,3 +53,16 @@ class Signals:
         if holding:
             return Action.SELL if self.exit[index] else Action.HOLD
         return Action.BUY if self.entry[index] else Action.HOLD
+
+
+def confidences(entry: Flags, exit_: Flags, entry_strength: Strength, exit_strength: Strength) -> Floats:
+    """The confidence column: the strengths are asked only for the candles where something holds.
+
+    They are cut to 0.0 … 1.0; where both hold, the larger counts.
+    """
+    column = np.zeros(len(entry))
+    for flags, strength in ((entry, entry_strength), (exit_, exit_strength)):
+        at = np.flatnonzero(flags)
+        if len(at):
+            column[at] = np.maximum(column[at], np.round(np.clip(strength(at), 0.0, 1.0), 6))
+    return column
