@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from exchanges.core import demo
 from exchanges.core.candles import TIMEFRAMES, Candles, to_ms
@@ -32,3 +33,7 @@ class DemoExchange:
 
     def fetch_time(self) -> datetime:
         return self.at
+
+    def first_price_after(self, symbol: str, at: datetime) -> tuple[Decimal, datetime]:
+        """The market never pauses: the price at ``at`` itself."""
+        return demo.price_at(symbol, at), at
