@@ -106,7 +106,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     list_filter = ("revoked_at",)
     list_select_related = ("user",)
     search_fields = ("prefix", "label", "user__email")
-    fields: ClassVar[list[str]] = [
+    fields = (
         *("user", "label", "prefix", "scopes", "allowed_ips"),
         *("created_at", "expires_at", "last_used_at", "revoked_at"),
     )
@@ -150,7 +150,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     search_fields = ("subject", "action", "actor__email")
     date_hierarchy = "at"
     show_full_result_count = False
-    fields: ClassVar[list[str]] = [
+    fields = (
         *("at", "actor_kind", "actor", "action", "subject", "detail", "address"),
         *("previous_hash", "row_hash"),
     )
