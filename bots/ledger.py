@@ -49,6 +49,8 @@ def locked_position(run: BotRun) -> RunPosition:
 @transaction.atomic
 def record_fills(order: Order, reports: Iterable[FillReport], at: datetime) -> Recorded:
     """Book the executions not yet known: Fill, TradeLog, position, order totals. Safe to repeat."""
+    # The run first, as every writer does: two that met crosswise would deadlock.
+    BotRun.objects.select_for_update(no_key=True).get(pk=order.run_id)
     row = locked_position(order.run)
     known = set(order.fills.values_list("trade_id", flat=True))
     fresh = [report for report in reports if report.trade_id not in known]

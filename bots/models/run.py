@@ -83,6 +83,7 @@ class BotRun(models.Model):
     capital = models.DecimalField(**MONEY)
     status = models.CharField(max_length=8, choices=Status, default=Status.STARTING)
     status_reason = models.CharField(max_length=300, blank=True)
+    close_requested = models.BooleanField(default=False, help_text="Sell what is held before stopping.")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True, blank=True)

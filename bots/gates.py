@@ -1,0 +1,64 @@
+"""The kill switch at four levels; it works with nothing but the database."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import audit
+from accounts.audit import Actor
+from bots.core.order_state import OrderState
+from bots.models import BotRun, GateState, Level, Order, TradingGate
+from bots.models.run import BotRunQuerySet
+
+STATE_AFTER = {
+    "halt": GateState.HALTED,
+    "reduce": GateState.REDUCING,
+    "flatten": GateState.REDUCING,
+    "resume": GateState.ACTIVE,
+}
+
+
+@transaction.atomic
+def switch(level: str, target: int, action: str, reason: str, at: datetime, actor: Actor) -> TradingGate:
+    """Engage or release; entries are off before any selling. ``flatten`` also asks the runs to sell and stop.
+
+    Orders in flight are not cut off here: planned entries can no longer be claimed, open ones are canceled by
+    the next watch.
+    """
+    if action not in STATE_AFTER:
+        raise ValueError(f"action: Expected one of {', '.join(STATE_AFTER)}, was {action!r}.")
+    if not reason.strip():
+        raise ValueError("reason: Expected a sentence, was empty.")
+    gate, _ = TradingGate.objects.update_or_create(
+        level=level,
+        target=target,
+        defaults={
+            "state": STATE_AFTER[action],
+            "reason": reason.strip()[:300],
+            "actor": str(actor)[:64],
+            "changed_at": at,
+        },
+    )
+    if action == "flatten":
+        runs_under(level, target).active().update(status="stopping", close_requested=True, status_reason=reason[:300])
+    audit.record(actor, f"kill_switch.{action}", f"{level}:{target}", at=at, reason=reason)
+    return gate
+
+
+def runs_under(level: str, target: int) -> BotRunQuerySet:
+    """The runs that a switch at this level speaks for."""
+    runs = BotRun.objects.all()
+    match level:
+        case Level.PLATFORM:
+            return runs
+        case Level.USER:
+            return runs.filter(user_id=target)
+        case Level.KEY:
+            return runs.filter(key_id=target)
+        case _:
+            return runs.filter(pk=target)
+
+
+def entries_to_cancel(run: BotRun) -> list[Order]:
+    """Open entries of a run that its gates no longer allow."""
+    return list(run.orders.filter(purpose="entry", state__in=[OrderState.OPEN, OrderState.PARTIAL]))

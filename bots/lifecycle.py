@@ -1,0 +1,254 @@
+"""A run's life: start, pause, resume, stop. A write here enqueues nothing: the next tick finds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts import audit
+from accounts.audit import Actor
+from accounts.models import User
+from bots.core.limits import LimitError, parse_limits
+from bots.core.risk import Permit
+from bots.models import ACTIVE, BotRun, Mode, RunPosition, Status, TradingAccount
+from bots.situation import key_permit
+from exchanges import connect, market_data
+from exchanges.core.candles import timeframe_ms
+from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol, UnknownTimeframe
+from exchanges.core.market import Market
+from exchanges.models import ExchangeKey, SimulatedWallet
+from strategies import queries as strategies
+from strategies.core.parameters import ParameterError
+from strategies.core.strategy import UnknownStrategy
+from strategies.models import Strategy
+
+#: Before any candle: a run that was never ticked is due at every instant, also a replayed one.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    user: User
+    strategy: str
+    symbol: str
+    timeframe: str
+    exchange: str
+    capital: Decimal
+    mode: str = Mode.PAPER.value
+    exchange_key_id: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StartRefused(Exception):
+    """Nothing was started. ``errors`` maps a field (``params.rsi_period``) to what was expected."""
+
+    def __init__(self, code: str, detail: str, errors: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = dict(errors or {})
+
+
+class Invalid(StartRefused):
+    """What was asked for is wrong in itself (422)."""
+
+
+class NotPermitted(StartRefused):
+    """Live trading is not permitted for this key or platform (403)."""
+
+
+class Conflict(StartRefused):
+    """Another active run stands in the way (409)."""
+
+
+class ExchangeDown(StartRefused):
+    """The exchange could not be asked (503)."""
+
+
+def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
+    """Check everything, then write the run down; the next tick takes it up."""
+    strategy, params = _checked_strategy(wanted)
+    limits = _checked_limits(wanted)
+    market = _checked_market(wanted, at)
+    key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
+    try:
+        with transaction.atomic():
+            run = BotRun.objects.create(
+                user=wanted.user,
+                strategy=strategy,
+                exchange=wanted.exchange,
+                symbol=wanted.symbol,
+                timeframe=wanted.timeframe,
+                mode=wanted.mode,
+                key=key,
+                account=_account(wanted, key, market, at),
+                params=params,
+                limits=limits,
+                base=market.base,
+                quote=market.quote,
+                capital=wanted.capital,
+                created_at=at,
+                started_at=at,
+                next_check_at=NEVER,
+            )
+            RunPosition.objects.create(run=run)
+            audit.record(actor, "run.started", f"run:{run.pk}", at=at, mode=run.mode, capital=str(run.capital))
+    except IntegrityError:
+        raise Conflict("already_running", "An active live run already trades this symbol with this key.") from None
+    return run
+
+
+def _checked_strategy(wanted: StartRequest) -> tuple[Strategy, dict[str, Any]]:
+    try:
+        built = strategies.build(wanted.strategy, wanted.params)
+    except UnknownStrategy as error:
+        raise Invalid("unknown_strategy", str(error), {"strategy": str(error)}) from None
+    except strategies.StrategyDisabled as error:
+        raise Invalid("strategy_disabled", str(error), {"strategy": str(error)}) from None
+    except ParameterError as error:
+        named = {f"params.{name}": text for name, text in error.errors.items()}
+        raise Invalid("invalid_params", str(error), named) from None
+    return Strategy.objects.get(name=wanted.strategy), dict(built.params)
+
+
+def _checked_limits(wanted: StartRequest) -> dict[str, Any]:
+    try:
+        return dict(parse_limits(wanted.limits).as_json())
+    except LimitError as error:
+        named = {f"limits.{name}": text for name, text in error.errors.items()}
+        raise Invalid("invalid_limits", str(error), named) from None
+
+
+def _checked_market(wanted: StartRequest, at: datetime) -> Market:
+    if wanted.mode not in Mode.values:
+        raise Invalid("invalid_mode", f"Expected paper or live, was {wanted.mode!r}.", {"mode": "Expected paper or live."})
+    try:
+        timeframe_ms(wanted.timeframe)
+        if wanted.timeframe not in (offered := market_data.timeframes(wanted.exchange, at)):
+            raise UnknownTimeframe(f"Expected one of {', '.join(offered)}, was {wanted.timeframe!r}.")
+        market = market_data.market(wanted.exchange, wanted.symbol, at)
+    except UnknownExchange as error:
+        raise Invalid("unknown_exchange", str(error), {"exchange": str(error)}) from None
+    except UnknownTimeframe as error:
+        raise Invalid("unknown_timeframe", str(error), {"timeframe": str(error)}) from None
+    except UnknownSymbol as error:
+        raise Invalid("unknown_symbol", str(error), {"symbol": str(error)}) from None
+    except ExchangeFault as fault:
+        raise ExchangeDown("exchange_unavailable", f"{wanted.exchange} could not be asked: {fault.detail}") from None
+    _check_capital(wanted.capital, market)
+    return market
+
+
+def _check_capital(capital: Decimal, market: Market) -> None:
+    least = market.min_notional * (1 + market.taker_fee)
+    if not capital.is_finite() or capital <= 0 or capital >= Decimal("1e15") or capital < least:
+        text = f"Expected at least {max(least, market.price_tick):f} {market.quote}, was {capital}."
+        raise Invalid("invalid_capital", text, {"capital": text})
+
+
+def _checked_key(wanted: StartRequest, market: Market, at: datetime) -> ExchangeKey:
+    """Live: allowed on this platform, an own verified key of this exchange, armed, with the money there."""
+    if not settings.LIVE_TRADING:
+        raise NotPermitted("live_disabled", "Live trading is switched off on this platform (LIVE_TRADING).")
+    if wanted.exchange_key_id is None:
+        raise Invalid("key_required", "A live run needs exchange_key_id.", {"exchange_key_id": "Expected a key's id."})
+    key = ExchangeKey.objects.for_user(wanted.user).present().filter(pk=wanted.exchange_key_id).first()
+    if key is None or key.exchange != wanted.exchange:
+        text = f"Expected one of your {wanted.exchange} keys."
+        raise Invalid("unknown_key", text, {"exchange_key_id": text})
+    if reason := connect.supports_live(wanted.exchange):
+        raise NotPermitted("live_unsupported", reason)
+    match key_permit(key, at):
+        case Permit.GRANTED:
+            pass
+        case Permit.NOT_ARMED | Permit.ARMING_EXPIRED:
+            raise NotPermitted("not_armed", "Live trading of this key is not armed.")
+        case permit:
+            raise NotPermitted(permit.value.lower(), f"The key cannot trade live: {permit.value}.")
+    _check_money(wanted, key, market, at)
+    return key
+
+
+def _check_money(wanted: StartRequest, key: ExchangeKey, market: Market, at: datetime) -> None:
+    """The account's free quote, less what other runs of the key were promised, must cover the capital."""
+    try:
+        balances = connect.open_exchange(key, at=at, purpose="start").fetch_balances()
+    except ExchangeFault as fault:
+        raise ExchangeDown("exchange_unavailable", f"{key.exchange} could not be asked: {fault.detail}") from None
+    free = balances[market.quote].free if market.quote in balances else Decimal(0)
+    others = BotRun.objects.filter(key=key, quote=market.quote, status__in=ACTIVE).select_related("position")
+    promised = sum((max(run.capital + run.position.cash, Decimal(0)) for run in others), Decimal(0))
+    if wanted.capital > free - promised:
+        text = f"Expected at most {max(free - promised, Decimal(0)):f} {market.quote} free, was {wanted.capital:f}."
+        raise Invalid("insufficient_funds", text, {"capital": text})
+
+
+def _account(wanted: StartRequest, key: ExchangeKey | None, market: Market, at: datetime) -> TradingAccount:
+    if key is not None:
+        return TradingAccount.objects.get_or_create(
+            key=key, defaults={"owner": wanted.user, "mode": Mode.LIVE, "exchange": wanted.exchange}
+        )[0]
+    wallet = SimulatedWallet.objects.create(
+        exchange=wanted.exchange, quote=market.quote, deposit=wanted.capital, created_at=at
+    )
+    return TradingAccount.objects.create(
+        owner=wanted.user, mode=Mode.PAPER, exchange=wanted.exchange, wallet=wallet
+    )
+
+
+class WrongStatus(Exception):
+    """The run is not in a status that allows this."""
+
+
+def pause(run: BotRun, at: datetime, actor: Actor) -> BotRun:
+    """No new entries; the position and its exits stay."""
+    return _change(run, (Status.STARTING, Status.RUNNING), Status.PAUSED, "paused", at, actor)
+
+
+def resume(run: BotRun, at: datetime, actor: Actor) -> BotRun:
+    return _change(run, (Status.PAUSED, Status.ERROR), Status.RUNNING, "resumed", at, actor)
+
+
+def stop(run: BotRun, on_open_position: str, at: datetime, actor: Actor) -> BotRun:
+    """Idempotent. `close` sells what is held first; an order in flight is always settled before the end."""
+    if on_open_position not in ("keep", "close"):
+        raise ValueError(f"on_open_position: Expected keep or close, was {on_open_position!r}.")
+    close = on_open_position == "close"
+    with transaction.atomic():
+        run = BotRun.objects.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
+        if run.status == Status.STOPPED or (run.status == Status.STOPPING and run.close_requested >= close):
+            return run
+        run.status, run.close_requested = Status.STOPPING, close
+        run.status_reason = "Selling before the stop." if close else "Settling before the stop."
+        run.save(update_fields=["status", "close_requested", "status_reason"])
+        audit.record(actor, "run.stopping", f"run:{run.pk}", at=at, on_open_position=on_open_position)
+        if not (close and run.held > 0):
+            finish_stop(run, at)
+    return run
+
+
+def finish_stop(run: BotRun, at: datetime) -> bool:
+    """STOPPED once nothing is in flight; planned orders that were never sent simply expire."""
+    if run.orders.live().exists():
+        return False
+    run.status, run.stopped_at, run.status_reason = Status.STOPPED, at, ""
+    run.save(update_fields=["status", "stopped_at", "status_reason"])
+    return True
+
+
+def _change(run: BotRun, allowed: tuple[Status, ...], to: Status, word: str, at: datetime, actor: Actor) -> BotRun:
+    with transaction.atomic():
+        run = BotRun.objects.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
+        if run.status == to:
+            return run
+        if run.status not in allowed:
+            raise WrongStatus(f"A run that is {run.status} cannot be {word}.")
+        run.status, run.status_reason = to, ""
+        run.save(update_fields=["status", "status_reason"])
+        audit.record(actor, f"run.{word}", f"run:{run.pk}", at=at)
+    return run

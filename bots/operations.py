@@ -1,0 +1,34 @@
+"""Changes to limits and incidents, each audited."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts import audit
+from accounts.audit import Actor
+from bots.core.limits import parse_limits
+from bots.models import Incident, RiskLimits
+
+
+@transaction.atomic
+def set_limits(level: str, target: int, limits: Mapping[str, Any], at: datetime, actor: Actor) -> RiskLimits:
+    """Replace the limits at one level; raises LimitError naming each wrong one."""
+    wanted = parse_limits(limits).as_json()
+    row, _ = RiskLimits.objects.update_or_create(
+        level=level, target=target, defaults={"limits": wanted, "changed_at": at}
+    )
+    audit.record(actor, "limits.set", f"{level}:{target}", at=at, limits=wanted)
+    return row
+
+
+@transaction.atomic
+def resolve_incident(incident: Incident, resolution: str, at: datetime, actor: Actor) -> Incident:
+    """Say what was found; nothing is traded."""
+    if not resolution.strip():
+        raise ValueError("resolution: Expected a sentence, was empty.")
+    incident.resolved_at, incident.resolution = at, resolution.strip()[:300]
+    incident.save(update_fields=["resolved_at", "resolution"])
+    audit.record(actor, "incident.resolved", f"incident:{incident.pk}", at=at, resolution=resolution)
+    return incident

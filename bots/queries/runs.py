@@ -1,0 +1,134 @@
+"""Runs as pages, API and commands show them: a fixed number of statements for any number of runs."""
+
+from collections.abc import Iterable, Sequence
+
+
+from django.db.models import Count, Max
+
+from accounts.models import User
+from bots.core.risk import Gate
+from bots.ledger import position_of
+from bots.models import BotRun, Decision, Level, Status, TradingGate
+from bots.queries.shapes import Halted, LastDecision, Page, PositionView, RunFilter, RunView
+from bots.situation import SEVERITY
+
+
+def run_model(user: User | None, run_id: int) -> BotRun:
+    """The run itself, for a change; raises BotRun.DoesNotExist for a stranger's as for a missing one."""
+    runs = BotRun.objects.all() if user is None else BotRun.objects.for_user(user)
+    return runs.select_related("strategy", "account", "position").get(pk=run_id)
+
+
+def run_of(user: User | None, run_id: int) -> RunView:
+    return _views([run_model(user, run_id)])[0]
+
+
+def runs_of(
+    user: User | None, wanted: RunFilter | None = None, *, limit: int = 100, before: int | None = None
+) -> Page:
+    """Newest first; ``user`` None means everybody's (the operator's console)."""
+    runs = BotRun.objects.all() if user is None else BotRun.objects.for_user(user)
+    wanted = wanted or RunFilter()
+    given = {
+        "status": wanted.status,
+        "mode": wanted.mode,
+        "symbol": wanted.symbol,
+        "strategy__name": wanted.strategy,
+    }
+    runs = runs.filter(**{name: value for name, value in given.items() if value})
+    if before is not None:
+        runs = runs.filter(pk__lt=before)
+    found = list(runs.select_related("strategy", "account", "position").order_by("-id")[: limit + 1])
+    following = found[limit - 1].pk if len(found) > limit else None
+    return Page(_views(found[:limit]), following)
+
+
+def _views(runs: Sequence[BotRun]) -> list[RunView]:
+    ids = [run.pk for run in runs]
+    decisions = _last_decisions(ids)
+    prices = latest_prices(ids)
+    trades = dict(BotRun.objects.filter(pk__in=ids).annotate(n=Count("trades")).values_list("pk", "n"))
+    gates = list(TradingGate.objects.exclude(state=Gate.ACTIVE.value))
+    return [_view(run, decisions.get(run.pk), prices.get(run.pk), trades[run.pk], gates) for run in runs]
+
+
+def _last_decisions(ids: Iterable[int]) -> dict[int, Decision]:
+    newest = Decision.objects.filter(run__in=ids).values("run").annotate(last=Max("id")).values("last")
+    return {decision.run_id: decision for decision in Decision.objects.filter(pk__in=newest)}
+
+
+def latest_prices(ids: Iterable[int]) -> dict[int, Decision]:
+    """The last decision of each run that knows a closing price: its `close`, at its `at`."""
+    newest = (
+        Decision.objects.filter(run__in=ids, close__isnull=False).values("run").annotate(last=Max("id")).values("last")
+    )
+    return {decision.run_id: decision for decision in Decision.objects.filter(pk__in=newest)}
+
+
+def _view(
+    run: BotRun, decision: Decision | None, priced: Decision | None, trades: int, gates: Sequence[TradingGate]
+) -> RunView:
+    position = position_of(run.position)
+    price = priced.close if priced is not None else None
+    equity = run.capital + position.profit(price if price is not None else position.entry_price)
+    view = None
+    if position.amount != 0:
+        view = PositionView(
+            amount=position.amount,
+            entry_price=position.entry_price,
+            unrealized_pnl=position.unrealized(price) if price is not None else None,
+            price=price,
+            price_at=priced.at if priced is not None else None,
+            opened_at=position.opened_at,
+        )
+    ended = run.status in (Status.STOPPED, Status.ERROR)
+    return RunView(
+        bot_run_id=run.pk,
+        status=run.status,
+        status_reason=run.status_reason,
+        mode=run.mode,
+        strategy=run.strategy.name,
+        params=run.params,
+        limits=run.limits,
+        exchange=run.exchange,
+        symbol=run.symbol,
+        base=run.base,
+        quote=run.quote,
+        timeframe=run.timeframe,
+        exchange_key_id=run.key_id,
+        capital=run.capital,
+        started_at=run.started_at,
+        stopped_at=run.stopped_at,
+        position=view,
+        equity=equity,
+        realized_pnl=position.realized,
+        fees=position.fees,
+        trades=trades,
+        last_decision=_last(decision),
+        next_check_at=None if ended or run.last_candle_at is None else run.next_check_at,
+        heartbeat_at=run.heartbeat_at,
+        halted=halted(run, gates),
+    )
+
+
+def _last(decision: Decision | None) -> LastDecision | None:
+    if decision is None:
+        return None
+    return LastDecision(
+        at=decision.at,
+        candle_opened_at=decision.candle_opened_at,
+        action=decision.action,
+        code=decision.code,
+        reason=decision.reason,
+        confidence=decision.confidence,
+    )
+
+
+def halted(run: BotRun, gates: Iterable[TradingGate]) -> Halted | None:
+    """The strictest switch that speaks for the run, or None."""
+    target = {Level.PLATFORM: 0, Level.USER: run.user_id, Level.KEY: run.key_id, Level.RUN: run.pk}
+    speaking = [gate for gate in gates if gate.target == target[Level(gate.level)]]
+    if not speaking:
+        return None
+    worst = max(speaking, key=lambda gate: SEVERITY[Gate(gate.state)])
+    return None if worst.state == Gate.ACTIVE else Halted(worst.level, worst.reason, worst.state)

@@ -1,0 +1,136 @@
+"""Reads from the database all that a decision of one run may know."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet, Sum
+
+from bots.core.intent import Purpose
+from bots.core.limits import Limits, parse_limits, tightest
+from bots.core.risk import Gate, Permit, Situation
+from bots.ledger import position_of
+from bots.models import Arming, BotRun, Level, Mode, Order, RiskLimits, RunPosition, Status, TradingGate
+from exchanges.core.decimals import ZERO
+from exchanges.core.market import Market
+from exchanges.core.orders import Quote, Side
+from exchanges.models import ExchangeKey
+
+KEY_CHECK_MAX_AGE = timedelta(hours=24)
+SEVERITY = {Gate.ACTIVE: 0, Gate.REDUCING: 1, Gate.HALTED: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Ambient:
+    """What the caller has asked the exchange for: never read inside a transaction."""
+
+    quote: Quote
+    free_quote: Decimal | None = None
+    stale: bool = False
+    skew: timedelta | None = None
+
+
+def levels_of(run: BotRun) -> Q:
+    """Every level that speaks for a run: platform, user, key, run."""
+    speaks = (
+        Q(level=Level.PLATFORM) | Q(level=Level.USER, target=run.user_id) | Q(level=Level.RUN, target=run.pk)
+    )
+    return speaks | Q(level=Level.KEY, target=run.key_id) if run.key_id else speaks
+
+
+def gates_against(run: BotRun, purpose: Purpose) -> QuerySet[TradingGate]:
+    """The kill switches that forbid an order of this purpose; read inside the claim's WHERE clause."""
+    forbidding = [Gate.HALTED.value]
+    if purpose is Purpose.ENTRY:
+        forbidding.append(Gate.REDUCING.value)
+    return TradingGate.objects.filter(levels_of(run), state__in=forbidding)
+
+
+def worst_gate(run: BotRun) -> tuple[Gate, str, str]:
+    """(state, level, reason) of the strictest switch that speaks for the run."""
+    worst = (Gate.ACTIVE, "", "")
+    for row in TradingGate.objects.filter(levels_of(run)):
+        if SEVERITY[Gate(row.state)] > SEVERITY[worst[0]]:
+            worst = (Gate(row.state), row.level, row.reason)
+    return worst
+
+
+def limits_of(run: BotRun) -> Limits:
+    """The tightest of the platform's, user's, key's and run's limits."""
+    above = RiskLimits.objects.filter(levels_of(run)).values_list("limits", flat=True)
+    return tightest([run.own_limits, *(parse_limits(limits) for limits in above)])
+
+
+def permit(run: BotRun, at: datetime) -> Permit:
+    if run.mode == Mode.PAPER:
+        return Permit.GRANTED
+    if not settings.LIVE_TRADING:
+        return Permit.LIVE_DISABLED
+    return key_permit(ExchangeKey.objects.get(pk=run.key_id), at)
+
+
+def key_permit(key: ExchangeKey, at: datetime) -> Permit:
+    """Whether live orders of this key are permitted now: verified, cannot withdraw, armed."""
+    if key.can_withdraw:
+        return Permit.KEY_CAN_WITHDRAW
+    if key.deleted_at or key.permissions != ExchangeKey.Permissions.TRADE:
+        return Permit.PAPER_ONLY
+    if key.last_checked_at is None or at - key.last_checked_at > KEY_CHECK_MAX_AGE:
+        return Permit.KEY_CHECK_STALE
+    arming = Arming.objects.filter(key=key, dropped_at=None).first()
+    if arming is None:
+        return Permit.NOT_ARMED
+    return Permit.GRANTED if arming.expires_at > at else Permit.ARMING_EXPIRED
+
+
+def exposure_of_others(run: BotRun) -> Decimal:
+    """Cost of the user's other open positions in this quote and mode, plus their entries in flight."""
+    others = BotRun.objects.filter(user_id=run.user_id, mode=run.mode, quote=run.quote).exclude(pk=run.pk)
+    held = RunPosition.objects.filter(run__in=others, amount__gt=0).aggregate(
+        cost=Sum(F("amount") * F("entry_price"))
+    )["cost"]
+    planned = (
+        Order.objects.filter(run__in=others, purpose=Purpose.ENTRY)
+        .live()
+        .aggregate(cost=Sum((F("amount") - F("filled")) * F("price")))["cost"]
+    )
+    return (held or ZERO) + (planned or ZERO)
+
+
+def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, at: datetime) -> Situation:
+    """The run's facts as of now; ``row`` is its position, locked by the caller when an order may follow."""
+    position = position_of(row)
+    holding = position.amount > 0
+    price = ambient.quote.price_for(Side.SELL if holding else Side.BUY)
+    equity = run.capital + position.profit(ambient.quote.bid)
+    live = list(Order.objects.filter(account_id=run.account_id).live().values_list("slot", flat=True))
+    prefix = f"{run.account_id}:{run.symbol}:"
+    gate, level, reason = worst_gate(run)
+    recent = Order.objects.filter(run=run, planned_at__gt=at - timedelta(minutes=1), planned_at__lte=at)
+    same_day = row.day == at.date() and row.day_start_equity is not None
+    return Situation(
+        at=at,
+        market=market,
+        limits=limits_of(run),
+        position=position,
+        price=price,
+        cash=run.capital + position.cash,
+        equity=equity,
+        peak_equity=max(row.peak_equity or run.capital, equity),
+        day_start_equity=row.day_start_equity if same_day and row.day_start_equity is not None else equity,
+        free=ambient.free_quote,
+        exposure=exposure_of_others(run),
+        open_orders=len(live),
+        orders_last_minute=recent.count(),
+        loss_streak=row.loss_streak,
+        last_loss_at=row.last_loss_at,
+        busy_legs=frozenset(slot.removeprefix(prefix) for slot in live if slot.startswith(prefix)),
+        gate=gate,
+        gate_reason=f"{reason} ({level})" if level else "",
+        permit=permit(run, at),
+        paused=run.status in (Status.PAUSED, Status.STOPPING),
+        stale=ambient.stale,
+        skew=ambient.skew,
+        banned_until=run.account.banned_until,
+    )

@@ -1,0 +1,248 @@
+"""One tick: settle, fetch, decide, place, submit, settle; candles once per market, whatever the number of runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+
+from bots import acting, opinions
+from bots.core import sizing
+from bots.core.codes import MEANING, Code
+from bots.core.decision import Decided, Opinion, decide, hold
+from bots.models import ACTIVE, BotRun, Decision, Status
+from bots.opinions import Voice
+from bots.orders import Cause, candle_key
+from exchanges import market_data
+from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
+from exchanges.core.errors import ExchangeFault, UnknownSymbol
+from exchanges.core.market import Market
+from strategies.core.signals import Action
+
+#: Missed candles that are still told in the journal; older ones are only counted as seen.
+BACKLOG = 200
+RETRY = timedelta(seconds=2)
+#: An entry on a candle that is not the last one is still acted on this long after its close.
+LATE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketKey:
+    exchange: str
+    symbol: str
+    timeframe: str
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What a tick did: per market the runs looked at, decided, acted on, and the faults."""
+
+    markets: int = 0
+    runs: int = 0
+    decisions: int = 0
+    orders: list[int] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, other: "TickReport") -> None:
+        self.markets += other.markets
+        self.runs += other.runs
+        self.decisions += other.decisions
+        self.orders += other.orders
+        self.faults += other.faults
+
+
+def due_markets(at: datetime, timeframe: str | None = None) -> list[MarketKey]:
+    """The markets with runs that have an unseen closed candle: one query."""
+    due = BotRun.objects.due(at)
+    if timeframe is not None:
+        due = due.filter(timeframe=timeframe)
+    rows = due.values_list("exchange", "symbol", "timeframe").distinct().order_by("exchange", "symbol", "timeframe")
+    return [MarketKey(*row) for row in rows]
+
+
+def tick_due(at: datetime, timeframe: str | None = None) -> TickReport:
+    """Every due market, one after the other, in this process."""
+    report = TickReport()
+    for key in due_markets(at, timeframe):
+        report.add(tick_market(key, at))
+    return report
+
+
+def tick_market(key: MarketKey, at: datetime) -> TickReport:
+    """All due runs of one market on its unseen closed candles as of ``at``."""
+    runs = list(
+        BotRun.objects.due(at)
+        .filter(exchange=key.exchange, symbol=key.symbol, timeframe=key.timeframe)
+        .select_related("strategy", "account", "account__key", "account__wallet")
+        .order_by("id")
+    )
+    report = TickReport(markets=1, runs=len(runs))
+    if not runs:
+        return report
+    built, broken = opinions.strategies_of(runs)
+    report.faults += [_break(run, why) for run, why in broken]
+    runs = [run for run in runs if opinions.voice_key(run) in built]
+    if not runs:
+        return report
+    step = timeframe_ms(key.timeframe)
+    count = max(strategy.warmup_on(step) for strategy in built.values()) + BACKLOG
+    try:
+        market = market_data.market(key.exchange, key.symbol, at)
+        candles = market_data.closed_candles(key.exchange, key.symbol, key.timeframe, count, at)
+    except (ExchangeFault, UnknownSymbol) as trouble:
+        report.faults.append(_wait(runs, key, trouble, at))
+        return report
+    if not len(candles):
+        report.faults.append(_wait(runs, key, ExchangeFault("no closed candle yet"), at))
+        return report
+    voices = {name: Voice(strategy, strategy.signals(candles), candles) for name, strategy in built.items()}
+    stale = market_data.stale(candles, key.timeframe, at)
+    _decide_all(runs, voices, candles, market, stale, report, at)
+    return report
+
+
+def _decide_all(
+    runs: Sequence[BotRun],
+    voices: dict[tuple[int, str], Voice],
+    candles: Candles,
+    market: Market,
+    stale: bool,
+    report: TickReport,
+    at: datetime,
+) -> None:
+    idle: list[BotRun] = []
+    rows: list[Decision] = []
+    told: dict[tuple[object, ...], tuple[Opinion, Decided]] = {}
+    for run in runs:
+        voice = voices[opinions.voice_key(run)]
+        first = max(opinions.first_unseen(candles, run.last_candle_at), len(candles) - BACKLOG)
+        acting_on = index_to_act_on(run, voice, first, market, at)
+        for index in range(first, len(candles)):
+            if index != acting_on:
+                rows.append(_row(run, voice, index, market, told, at))
+        if acting_on is None:
+            idle.append(run)
+        elif _act_on(run, voice.opinion(acting_on), stale, report, at):
+            idle.append(run)
+    Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    report.decisions += len(rows)
+    _seen(idle, candles, at)
+
+
+def index_to_act_on(run: BotRun, voice: Voice, first: int, market: Market, at: datetime) -> int | None:
+    """The candle that asks for an order: the last one, or an unseen one that closed a moment ago.
+
+    An exit counts on any unseen candle since: giving up risk late is better than not at all.
+    """
+    last = len(voice.signals) - 1
+    if first > last:
+        return None
+    close = Decimal(str(float(voice.candles.close[last])))
+    holding = not sizing.flat(run.held, close, market)
+    wanted = voice.signals.exit if holding else voice.signals.entry
+    step = timeframe_ms(run.timeframe)
+    for index in range(last, first - 1, -1):
+        recent = to_ms(at) - int(voice.candles.opened_at[index]) - step <= LATE.total_seconds() * 1000
+        if wanted[index] and voice.signals.ready[index] and (holding or index == last or recent):
+            return index
+    return None
+
+
+def _row(
+    run: BotRun, voice: Voice, index: int, market: Market, told: dict[tuple[object, ...], tuple[Opinion, Decided]], at: datetime
+) -> Decision:
+    """The journal's row for a candle that asks for nothing; runs that share a voice share its words."""
+    close = Decimal(str(float(voice.candles.close[index])))
+    holding = not sizing.flat(run.held, close, market)
+    name = (id(voice), index, holding)
+    if name not in told:
+        opinion = voice.opinion(index)
+        told[name] = opinion, hold(opinion, holding=holding) or _missed(opinion, holding=holding)
+    opinion, decided = told[name]
+    return Decision(
+        run=run,
+        decision_key=candle_key(opinion.candle_opened_at),
+        at=at,
+        candle_opened_at=opinion.candle_opened_at,
+        close=opinion.close,
+        action=decided.action.value,
+        code=decided.code.value,
+        reason=decided.reason[:400],
+        confidence=decided.confidence,
+        indicators=dict(opinion.indicators),
+    )
+
+
+def _missed(opinion: Opinion, *, holding: bool) -> Decided:
+    """A signal on a candle that was seen too late to trade on."""
+    action = Action.SELL if holding else Action.BUY
+    reason = opinion.reason_holding if holding else opinion.reason_flat
+    return Decided(action, Code.DATA_STALE, f"{reason} Seen too late to act on.", opinion.confidence)
+
+
+def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: datetime) -> bool:
+    """True when the candle is done with; False leaves it for the next tick."""
+    cause = Cause(
+        candle_key(opinion.candle_opened_at), "tick", opinion.candle_opened_at, dict(opinion.indicators), opinion.close
+    )
+    try:
+        acted = acting.act(run, cause, lambda now: decide(opinion, now), at, stale=stale)
+    except ExchangeFault as fault:
+        report.faults.append(_wait([run], MarketKey(run.exchange, run.symbol, run.timeframe), fault, at))
+        return False
+    if acted.placed is None:
+        return False
+    if acted.placed.decision is not None:
+        report.decisions += 1
+    if acted.order is not None:
+        report.orders.append(acted.order.pk)
+    return True
+
+
+def _seen(runs: Iterable[BotRun], candles: Candles, at: datetime) -> None:
+    """One statement for any number of runs of a market."""
+    ids = [run.pk for run in runs]
+    if not ids:
+        return
+    last = int(candles.opened_at[-1])
+    step = next(timeframe_ms(run.timeframe) for run in runs)
+    upcoming = max(from_ms(last + 2 * step), at + timedelta(milliseconds=min(1000, step // 2)))
+    BotRun.objects.filter(pk__in=ids, status__in=ACTIVE).update(
+        last_candle_at=from_ms(last), next_check_at=upcoming, heartbeat_at=at, status_reason=""
+    )
+    BotRun.objects.filter(pk__in=ids, status=Status.STARTING).update(status=Status.RUNNING)
+
+
+def _wait(runs: Sequence[BotRun], key: MarketKey, trouble: Exception, at: datetime) -> str:
+    """The exchange could not be asked: the runs stay, say why once per candle, and try again soon."""
+    code = Code(trouble.code) if isinstance(trouble, ExchangeFault) else Code.EXCHANGE_UNAVAILABLE
+    detail = f"{MEANING[code]} {trouble} No order was sent; trying again."
+    step = timeframe_ms(key.timeframe)
+    opened = from_ms(to_ms(at) // step * step - step)
+    Decision.objects.bulk_create(
+        [
+            Decision(
+                run=run,
+                decision_key=candle_key(opened, f"wait:{code.value}"),
+                at=at,
+                candle_opened_at=opened,
+                action=Action.HOLD.value,
+                code=code.value,
+                reason=detail[:400],
+            )
+            for run in runs
+        ],
+        ignore_conflicts=True,
+        batch_size=500,
+    )
+    retry_at = getattr(trouble, "retry_at", None) or at + RETRY
+    BotRun.objects.filter(pk__in=[run.pk for run in runs]).update(
+        next_check_at=retry_at, heartbeat_at=at, status_reason=detail[:300]
+    )
+    return f"{key.exchange} {key.symbol} {key.timeframe}: {detail}"
+
+
+def _break(run: BotRun, why: str) -> str:
+    """A run whose strategy cannot be built any more says so and stops deciding; its position stays."""
+    BotRun.objects.filter(pk=run.pk).update(status=Status.ERROR, status_reason=why[:300])
+    return f"run {run.pk}: {why}"

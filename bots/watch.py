@@ -1,0 +1,176 @@
+"""Between candles: protections on the latest price, exits that failed, stops that wait, entries to call back."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from bots import acting, connect, lifecycle, orders, reconcile
+from bots.core import protection, sizing
+from bots.core.codes import MEANING, Code
+from bots.core.decision import Decided, exit_intent, judged
+from bots.core.intent import Purpose
+from bots.core.risk import Gate, Situation
+from bots.models import BotRun, Decision, Order, RunPosition, Status
+from bots.orders import Cause
+from bots.situation import limits_of, worst_gate
+from exchanges import market_data
+from exchanges.core.decimals import plain
+from exchanges.core.errors import ExchangeFault, UnknownSymbol
+from exchanges.core.market import Market
+from exchanges.core.orders import OrderType, Quote
+from strategies.core.signals import Action
+
+#: Seconds between tries of an exit that did not sell.
+RETRY_EVERY = timedelta(seconds=20)
+ENTRY_LIFE = timedelta(minutes=2)
+
+
+@dataclass(slots=True)
+class WatchReport:
+    looked_at: int = 0
+    orders: list[int] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Why a position is to be sold now; the key names the cause, so that it acts once."""
+
+    key: str
+    code: Code
+    reason: str
+    purpose: Purpose = Purpose.EXIT
+
+
+def watch_positions(at: datetime) -> WatchReport:
+    """Every active run that holds something or is stopping; one price per market."""
+    report = WatchReport()
+    runs = (
+        BotRun.objects.active()
+        .filter(Q(held__gt=0) | Q(status=Status.STOPPING))
+        .select_related("account", "account__key", "account__wallet", "position")
+        .order_by("exchange", "symbol", "id")
+    )
+    prices: dict[tuple[str, str], tuple[Market, Quote] | None] = {}
+    for run in runs:
+        report.looked_at += 1
+        name = (run.exchange, run.symbol)
+        if name not in prices:
+            prices[name] = _price(run, report, at)
+        if (found := prices[name]) is not None:
+            _watch(run, *found, report, at)
+    _call_back_entries(report, at)
+    return report
+
+
+def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quote] | None:
+    try:
+        return market_data.market(run.exchange, run.symbol, at), market_data.quote(run.exchange, run.symbol, at)
+    except (ExchangeFault, UnknownSymbol) as trouble:
+        report.faults.append(f"{run.exchange} {run.symbol}: {trouble}")
+        return None
+
+
+def _watch(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: datetime) -> None:
+    holding = not sizing.flat(run.held, quote.bid, market)
+    if holding:
+        _raise_peak(run.position, quote)
+        wish = wish_to_sell(run, market, quote, at)
+        if wish is not None:
+            _sell(run, wish, report, at)
+    if run.status == Status.STOPPING:
+        run.refresh_from_db()
+        if (not run.close_requested or sizing.flat(run.held, quote.bid, market)) and lifecycle.finish_stop(run, at):
+            report.stopped.append(run.pk)
+
+
+def _raise_peak(row: RunPosition, quote: Quote) -> None:
+    if row.peak_price is None or quote.bid > row.peak_price:
+        RunPosition.objects.filter(pk=row.pk).filter(Q(peak_price=None) | Q(peak_price__lt=quote.bid)).update(
+            peak_price=quote.bid
+        )
+        row.peak_price = quote.bid
+
+
+def wish_to_sell(run: BotRun, market: Market, quote: Quote, at: datetime) -> Wish | None:
+    """A person's wish first, then a protection, then an exit that was decided and did not sell."""
+    since = f"{run.position.opened_at:%Y%m%dT%H%M%S}" if run.position.opened_at else "0"
+    if run.close_requested:
+        return _again(run, Wish(f"manual:close:{since}", Code.MANUAL_CLOSE, MEANING[Code.MANUAL_CLOSE]), at)
+    limits = limits_of(run)
+    set_off = protection.levels(run.position.entry_price, run.position.peak_price, limits, market)
+    code = protection.reached(set_off, quote.bid)
+    if code is not None:
+        return _again(run, Wish(f"risk:{code.value}:{since}", code, _told(code, quote, set_off), Purpose.STOP), at)
+    last = Decision.objects.filter(run=run, action=Action.SELL.value).exclude(code=Code.DATA_STALE.value).first()
+    if last is None or (run.position.opened_at and last.at < run.position.opened_at):
+        return None
+    if last.order is not None and last.order.ended_at is None:
+        return None
+    return _again(run, Wish(last.decision_key, _code_of(last), last.reason.split(" Denied:")[0]), at)
+
+
+def _code_of(decision: Decision) -> Code:
+    """A denied exit keeps its wish, not its denial."""
+    code = Code(decision.code)
+    return code if code in (Code.STOP_LOSS, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE) else Code.SIGNAL_SELL
+
+
+def _again(run: BotRun, wish: Wish, at: datetime) -> Wish | None:
+    """The first try under the wish's own key, later ones under numbered keys and not too often."""
+    root = wish.key.split(":retry:")[0]
+    tried = Decision.objects.filter(run=run).filter(Q(decision_key=root) | Q(decision_key__startswith=f"{root}:retry:"))
+    count = tried.count()
+    if count == 0:
+        return wish
+    latest = tried.order_by("-id").first()
+    if latest is not None and at - latest.at < RETRY_EVERY:
+        return None
+    return Wish(f"{root}:retry:{count}", wish.code, wish.reason, wish.purpose)
+
+
+def _told(code: Code, quote: Quote, set_off: protection.Levels) -> str:
+    level = {
+        Code.STOP_LOSS: set_off.stop,
+        Code.TAKE_PROFIT: set_off.target,
+        Code.TRAILING_STOP: set_off.trailing,
+    }[code]
+    return f"{MEANING[code]} Price {plain(quote.bid)}, level {plain(level) if level is not None else '—'}."
+
+
+def _sell(run: BotRun, wish: Wish, report: WatchReport, at: datetime) -> None:
+    def choose(now: Situation) -> Decided | None:
+        if sizing.flat(now.position.amount, now.price, now.market):
+            return None
+        return judged(exit_intent(now, wish.purpose), now, wish.code, wish.reason, 1.0)
+
+    cause = Cause(wish.key, "watch", indicators={})
+    try:
+        acted = acting.act(run, cause, choose, at)
+    except ExchangeFault as fault:
+        report.faults.append(f"run {run.pk}: {fault.detail}")
+        return
+    if acted.order is not None:
+        report.orders.append(acted.order.pk)
+
+
+def _call_back_entries(report: WatchReport, at: datetime) -> None:
+    """Entries that rest too long, or that a kill switch no longer allows, are canceled; then settled as ever."""
+    resting = (
+        Order.objects.filter(purpose=Purpose.ENTRY.value, state__in=["OPEN", "PARTIAL"], type=OrderType.LIMIT.value)
+        .select_related("run", "account", "account__key", "account__wallet")
+        .order_by("id")
+    )
+    for order in resting:
+        gate, _, _ = worst_gate(order.run)
+        old = order.send_at is not None and at - order.send_at > ENTRY_LIFE
+        if gate is Gate.ACTIVE and not old:
+            continue
+        try:
+            exchange = connect.open_account(order.account, at)
+            orders.cancel(order, exchange, "rested too long" if old else "kill switch", acting.worker_name(), at)
+            reconcile.settle(order, exchange, acting.worker_name(), at)
+        except ExchangeFault as fault:
+            report.faults.append(f"order {order.pk}: {fault.detail}")
