@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from accounts.core.keyring import Keyring, Undecryptable
 
 PURPOSE = "exchange_credential"
@@ -49,8 +51,13 @@ class Sealed:
     fields: Mapping[str, tuple[str, str]]
 
 
-def seal(keyring: Keyring, place: Place, credentials: Credentials) -> Sealed:
-    ring = _ring(keyring, place)
+def keyring() -> Keyring:
+    """The configured keys: the newest encrypts, all decrypt."""
+    return Keyring(settings.ENCRYPTION_KEYS)
+
+
+def seal(keys: Keyring, place: Place, credentials: Credentials) -> Sealed:
+    ring = _ring(keys, place)
     fields = {}
     for name in FIELDS:
         text: str = getattr(credentials, name)
@@ -62,9 +69,9 @@ def seal(keyring: Keyring, place: Place, credentials: Credentials) -> Sealed:
     return Sealed(ring.primary_id, fields)
 
 
-def open_row(keyring: Keyring, place: Place, sealed: Sealed) -> Credentials:
+def open_row(keys: Keyring, place: Place, sealed: Sealed) -> Credentials:
     """Raises Undecryptable, which tells neither the field nor what was wrong with it."""
-    ring = _ring(keyring, place)
+    ring = _ring(keys, place)
     texts = {}
     for name in FIELDS:
         nonce, ciphertext = sealed.fields[name]
@@ -76,14 +83,14 @@ def open_row(keyring: Keyring, place: Place, sealed: Sealed) -> Credentials:
     return Credentials(**texts)
 
 
-def fingerprint(keyring: Keyring, owner_id: int, exchange: str, api_key: str) -> str:
+def fingerprint(keys: Keyring, owner_id: int, exchange: str, api_key: str) -> str:
     """Finds a key that was added twice; reveals nothing without the master key."""
     message = b"".join(_counted(part) for part in (str(owner_id), exchange, api_key))
-    return keyring.derive(b"exchange key fingerprint").digest(message).hex()[:16]
+    return keys.derive(b"exchange key fingerprint").digest(message).hex()[:16]
 
 
-def _ring(keyring: Keyring, place: Place) -> Keyring:
-    return keyring.derive(f"cred|{place.owner_id}".encode())
+def _ring(keys: Keyring, place: Place) -> Keyring:
+    return keys.derive(f"cred|{place.owner_id}".encode())
 
 
 def _aad(place: Place, field: str, key_id: str) -> bytes:

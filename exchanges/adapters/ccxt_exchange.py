@@ -72,7 +72,8 @@ class CcxtExchange:
     def fetch_candles(self, symbol: str, timeframe: str, since: datetime, limit: int) -> Candles:
         if timeframe not in self.timeframes():
             raise UnknownTimeframe(f"Expected one of {', '.join(self.timeframes())} on {self.name}, was {timeframe!r}.")
-        step, cursor, rows = timeframe_ms(timeframe), to_ms(since), {}
+        rows: dict[int, list[Any]] = {}
+        step, cursor = timeframe_ms(timeframe), to_ms(since)
         cursor += -cursor % step
         for _ in range(MAX_PAGES):
             want = min(limit - len(rows), self._contract.candles_per_call)

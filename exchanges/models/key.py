@@ -55,7 +55,8 @@ class ExchangeKey(models.Model):
                 name="key_added_once",
             ),
             models.CheckConstraint(
-                condition=models.Q(deleted_at=None, encrypted_secret__gt="") | models.Q(deleted_at__isnull=False, encrypted_secret=""),
+                condition=models.Q(deleted_at=None, encrypted_secret__gt="")
+                | models.Q(deleted_at__isnull=False, encrypted_secret=""),
                 name="key_erased_when_deleted",
             ),
         ]

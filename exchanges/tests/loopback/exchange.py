@@ -76,7 +76,8 @@ class LoopbackExchange:
     def overrides(self) -> dict[str, Any]:
         """What EXCHANGE_OVERRIDES has to say for the unmodified ccxt client to talk to it."""
         api = dict.fromkeys(("public", "private"), f"{self.url}/api/v3")
-        return {"binance": {"urls": {"api": {**api, "sapi": f"{self.url}/sapi/v1"}}}}
+        # Its own limits are none, so ours need not slow a test down.
+        return {"binance": {"rateLimit": 0.1, "urls": {"api": {**api, "sapi": f"{self.url}/sapi/v1"}}}}
 
     # --- What it has -------------------------------------------------------------------------------
 
