@@ -126,7 +126,9 @@ def _checked_limits(wanted: StartRequest) -> dict[str, Any]:
 
 def _checked_market(wanted: StartRequest, at: datetime) -> Market:
     if wanted.mode not in Mode.values:
-        raise Invalid("invalid_mode", f"Expected paper or live, was {wanted.mode!r}.", {"mode": "Expected paper or live."})
+        raise Invalid(
+            "invalid_mode", f"Expected paper or live, was {wanted.mode!r}.", {"mode": "Expected paper or live."}
+        )
     try:
         timeframe_ms(wanted.timeframe)
         if wanted.timeframe not in (offered := market_data.timeframes(wanted.exchange, at)):
@@ -196,9 +198,7 @@ def _account(wanted: StartRequest, key: ExchangeKey | None, market: Market, at: 
     wallet = SimulatedWallet.objects.create(
         exchange=wanted.exchange, quote=market.quote, deposit=wanted.capital, created_at=at
     )
-    return TradingAccount.objects.create(
-        owner=wanted.user, mode=Mode.PAPER, exchange=wanted.exchange, wallet=wallet
-    )
+    return TradingAccount.objects.create(owner=wanted.user, mode=Mode.PAPER, exchange=wanted.exchange, wallet=wallet)
 
 
 class WrongStatus(Exception):

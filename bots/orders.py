@@ -214,9 +214,7 @@ def claim(order: Order, epoch: int, actor: str, market: Market, ambient: Ambient
     return bool(swapped)
 
 
-def _denied_now(
-    order: Order, run: BotRun, market: Market, ambient: Ambient, at: datetime
-) -> tuple[Code, str] | None:
+def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at: datetime) -> tuple[Code, str] | None:
     now = situation(run, locked_position(run), market, ambient, at)
     # The order itself stands in its slot, in the rate and in the count; it must not deny itself.
     own = frozenset({order.slot.rsplit(":", 1)[1]})
@@ -297,7 +295,9 @@ def accepted(order: Order, report: OrderReport, actor: str, at: datetime) -> Non
     transition(order, OrderState.OPEN, f"accepted as {report.exchange_order_id}", actor, at, **facts)
 
 
-def carry_out(order: Order, epoch: int, exchange: Exchange, market: Market, ambient: Ambient, actor: str, at: datetime) -> bool:
+def carry_out(
+    order: Order, epoch: int, exchange: Exchange, market: Market, ambient: Ambient, actor: str, at: datetime
+) -> bool:
     """Claim and send a planned order; False when it was not ours to send any more."""
     if not claim(order, epoch, actor, market, ambient, at):
         return False

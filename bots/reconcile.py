@@ -32,7 +32,9 @@ class Settled:
     fault: str = ""
 
 
-def settle_account(account: TradingAccount, exchange: Exchange, at: datetime, actor: str, *, boot: bool = False) -> Settled:
+def settle_account(
+    account: TradingAccount, exchange: Exchange, at: datetime, actor: str, *, boot: bool = False
+) -> Settled:
     """One pass over all orders of the account that are not final; one order's trouble never stops the next."""
     done = Settled()
     waiting = Order.objects.filter(account=account).live().select_related("run", "account").order_by("id")

@@ -33,9 +33,7 @@ class Ambient:
 
 def levels_of(run: BotRun) -> Q:
     """Every level that speaks for a run: platform, user, key, run."""
-    speaks = (
-        Q(level=Level.PLATFORM) | Q(level=Level.USER, target=run.user_id) | Q(level=Level.RUN, target=run.pk)
-    )
+    speaks = Q(level=Level.PLATFORM) | Q(level=Level.USER, target=run.user_id) | Q(level=Level.RUN, target=run.pk)
     return speaks | Q(level=Level.KEY, target=run.key_id) if run.key_id else speaks
 
 
@@ -87,9 +85,9 @@ def key_permit(key: ExchangeKey, at: datetime) -> Permit:
 def exposure_of_others(run: BotRun) -> Decimal:
     """Cost of the user's other open positions in this quote and mode, plus their entries in flight."""
     others = BotRun.objects.filter(user_id=run.user_id, mode=run.mode, quote=run.quote).exclude(pk=run.pk)
-    held = RunPosition.objects.filter(run__in=others, amount__gt=0).aggregate(
-        cost=Sum(F("amount") * F("entry_price"))
-    )["cost"]
+    held = RunPosition.objects.filter(run__in=others, amount__gt=0).aggregate(cost=Sum(F("amount") * F("entry_price")))[
+        "cost"
+    ]
     planned = (
         Order.objects.filter(run__in=others, purpose=Purpose.ENTRY)
         .live()

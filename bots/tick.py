@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-
 from bots import acting, opinions
 from bots.core import sizing
 from bots.core.codes import MEANING, Code
@@ -120,9 +119,7 @@ def _decide_all(
         for index in range(first, len(candles)):
             if index != acting_on:
                 rows.append(_row(run, voice, index, market, told, at))
-        if acting_on is None:
-            idle.append(run)
-        elif _act_on(run, voice.opinion(acting_on), stale, report, at):
+        if acting_on is None or _act_on(run, voice.opinion(acting_on), stale, report, at):
             idle.append(run)
     Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     report.decisions += len(rows)
@@ -149,7 +146,12 @@ def index_to_act_on(run: BotRun, voice: Voice, first: int, market: Market, at: d
 
 
 def _row(
-    run: BotRun, voice: Voice, index: int, market: Market, told: dict[tuple[object, ...], tuple[Opinion, Decided]], at: datetime
+    run: BotRun,
+    voice: Voice,
+    index: int,
+    market: Market,
+    told: dict[tuple[object, ...], tuple[Opinion, Decided]],
+    at: datetime,
 ) -> Decision:
     """The journal's row for a candle that asks for nothing; runs that share a voice share its words."""
     close = Decimal(str(float(voice.candles.close[index])))

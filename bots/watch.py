@@ -115,7 +115,9 @@ def wish_to_sell(run: BotRun, market: Market, quote: Quote, at: datetime) -> Wis
 def _code_of(decision: Decision) -> Code:
     """A denied exit keeps its wish, not its denial."""
     code = Code(decision.code)
-    return code if code in (Code.STOP_LOSS, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE) else Code.SIGNAL_SELL
+    return (
+        code if code in (Code.STOP_LOSS, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE) else Code.SIGNAL_SELL
+    )
 
 
 def _again(run: BotRun, wish: Wish, at: datetime) -> Wish | None:

@@ -86,7 +86,9 @@ class IllegalTransition(Exception):
 
 def require(from_state: OrderState, to_state: OrderState) -> None:
     if to_state not in TRANSITIONS[from_state]:
-        raise IllegalTransition(f"Expected one of {sorted(TRANSITIONS[from_state])} after {from_state}, was {to_state}.")
+        raise IllegalTransition(
+            f"Expected one of {sorted(TRANSITIONS[from_state])} after {from_state}, was {to_state}."
+        )
 
 
 def mermaid() -> str:

@@ -188,7 +188,9 @@ def amount_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None
         smallest = plain(market.amount_step)
         return Denial(Code.PRECISION, f"The amount {plain(intent.amount)} is not a multiple of {smallest}.")
     if market.max_amount is not None and intent.amount > market.max_amount:
-        return Denial(Code.PRECISION, f"The amount {plain(intent.amount)} is over the market's {plain(market.max_amount)}.")
+        return Denial(
+            Code.PRECISION, f"The amount {plain(intent.amount)} is over the market's {plain(market.max_amount)}."
+        )
     return None
 
 
@@ -214,7 +216,9 @@ def limit_price_within_band(intent: OrderIntent, now: Situation) -> Denial | Non
 def order_notional_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_order_notional
     if is_entry(intent) and most is not None and intent.notional > most:
-        return Denial(Code.MAX_NOTIONAL_ORDER, f"The order is worth {plain(intent.notional)}; {plain(most)} is the limit.")
+        return Denial(
+            Code.MAX_NOTIONAL_ORDER, f"The order is worth {plain(intent.notional)}; {plain(most)} is the limit."
+        )
     return None
 
 
@@ -222,7 +226,9 @@ def position_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_position_notional
     after = (now.position.amount + intent.amount) * intent.price
     if is_entry(intent) and most is not None and after > most:
-        return Denial(Code.MAX_EXPOSURE_SYMBOL, f"The position would be worth {plain(after)}; {plain(most)} is the limit.")
+        return Denial(
+            Code.MAX_EXPOSURE_SYMBOL, f"The position would be worth {plain(after)}; {plain(most)} is the limit."
+        )
     return None
 
 
@@ -230,7 +236,9 @@ def exposure_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_exposure
     after = now.exposure + (now.position.amount + intent.amount) * intent.price
     if is_entry(intent) and most is not None and after > most:
-        return Denial(Code.MAX_EXPOSURE_ACCOUNT, f"Open positions would be worth {plain(after)}; {plain(most)} is the limit.")
+        return Denial(
+            Code.MAX_EXPOSURE_ACCOUNT, f"Open positions would be worth {plain(after)}; {plain(most)} is the limit."
+        )
     return None
 
 
@@ -241,7 +249,9 @@ def money_is_there(intent: OrderIntent, now: Situation) -> Denial | None:
     free = now.cash if now.free is None else min(now.cash, now.free)
     # The last step's rounding may leave a hair between cash and cost; a whole tick's worth may not.
     if cost > free + now.market.price_tick * intent.amount:
-        return Denial(Code.INSUFFICIENT_FREE, f"The order needs {plain(cost)} {now.market.quote}; {plain(free)} is free.")
+        return Denial(
+            Code.INSUFFICIENT_FREE, f"The order needs {plain(cost)} {now.market.quote}; {plain(free)} is free."
+        )
     return None
 
 

@@ -38,7 +38,9 @@ class Order(models.Model):
     price = models.DecimalField(**MONEY, help_text="The market's price at the decision.")
     limit_price = models.DecimalField(**MONEY, null=True)
     stop_price = models.DecimalField(**MONEY, null=True)
-    state = models.CharField(max_length=14, default=OrderState.PLANNED, choices=[(s.value, s.value) for s in OrderState])
+    state = models.CharField(
+        max_length=14, default=OrderState.PLANNED, choices=[(s.value, s.value) for s in OrderState]
+    )
     exchange_order_id = models.CharField(max_length=64, null=True)
     planned_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -80,7 +82,11 @@ class Order(models.Model):
         ]
         indexes = [
             models.Index(fields=["run", "-id"], name="order_by_run"),
-            models.Index(fields=["account", "id"], condition=~Q(state__in=[str(s) for s in sorted(FINAL)]), name="order_unsettled"),
+            models.Index(
+                fields=["account", "id"],
+                condition=~Q(state__in=[str(s) for s in sorted(FINAL)]),
+                name="order_unsettled",
+            ),
             models.Index(fields=["account", "-planned_at"], name="order_rate"),
         ]
         ordering = ["-id"]
@@ -200,6 +206,3 @@ class TradeLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.symbol} @ {self.price}"
-
-
-

@@ -66,9 +66,7 @@ class Arming(models.Model):
     drop_reason = models.CharField(max_length=120, blank=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["key"], condition=Q(dropped_at=None), name="arming_one_per_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["key"], condition=Q(dropped_at=None), name="arming_one_per_key")]
         ordering = ["-id"]
 
     def __str__(self) -> str:

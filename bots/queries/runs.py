@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-
 from django.db.models import Count, Max
 
 from accounts.models import User
@@ -23,9 +22,7 @@ def run_of(user: User | None, run_id: int) -> RunView:
     return _views([run_model(user, run_id)])[0]
 
 
-def runs_of(
-    user: User | None, wanted: RunFilter | None = None, *, limit: int = 100, before: int | None = None
-) -> Page:
+def runs_of(user: User | None, wanted: RunFilter | None = None, *, limit: int = 100, before: int | None = None) -> Page:
     """Newest first; ``user`` None means everybody's (the operator's console)."""
     runs = BotRun.objects.all() if user is None else BotRun.objects.for_user(user)
     wanted = wanted or RunFilter()
