@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from talib import _ta_lib as ta  # `import talib` would pull pandas in where it is installed
 
-from strategies.core.rolling import Floats, padded, rolling_all, rolling_mean_and_deviation, rolling_sum
+from strategies.core.ratchet import ratchet
+from strategies.core.rolling import Flags, Floats, padded, rolling_all, rolling_mean_and_deviation, rolling_sum
 
 DAY_MS = 86_400_000
 # After this many periods without a new close, what Wilder's averages remember is no longer evidence.
@@ -177,3 +178,23 @@ def vwap_session_utc(opened_at: npt.NDArray[np.int64], typical: Floats, volumes:
     mean = np.full(len(typical), np.nan)
     np.divide(worth, traded, out=mean, where=traded > 0)
     return mean
+
+
+def supertrend(
+    opened_at: npt.NDArray[np.int64],
+    prices: tuple[Floats, Floats, Floats],
+    period: int = 10,
+    factor: float = 3.0,
+) -> tuple[Floats, Flags, Flags]:
+    """(line, rising, flipped) from (highs, lows, closes): a stop ``factor`` ATR off the middle that only tightens.
+
+    The textbook's, except that it forgets what is older than `strategies.core.ratchet.MEMORY` candles.
+    """
+    highs, lows, closes = prices
+    count = len(closes)
+    known = slice(min(period, count), None)
+    reach = factor * atr(highs, lows, closes, period)[known]
+    middle = (highs[known] + lows[known]) / 2.0
+    line, *flags = ratchet(middle + reach, middle - reach, closes[known], opened_at[known])
+    rising, flipped = (np.concatenate([np.zeros(count - len(flag), np.bool_), flag]) for flag in flags)
+    return padded(line, count), rising, flipped

@@ -9,7 +9,7 @@ from strategies.core.indicators import rsi_cutler, rsi_wilder, wilder_warmup
 from strategies.core.parameters import Parameter
 from strategies.core.signals import Signals, confidences
 from strategies.core.strategy import BaseStrategy, StrategyRegistry
-from strategies.core.wording import level
+from strategies.core.wording import awaited, crossed, level
 
 
 @StrategyRegistry.register
@@ -84,10 +84,6 @@ class RSICrossStrategy(BaseStrategy):
             return self.warming_up(index + 1)
         threshold = level(self.overbought if holding else self.oversold)
         if (signals.exit if holding else signals.entry)[index]:
-            verb, way = ("fell", "downwards") if holding else ("rose", "upwards")
-            return f"{label} {verb} from {rsi[index - 1]:.2f} to {rsi[index]:.2f}, crossing {threshold} {way}."
-        wish, before, then = ("sell", "over", "at or under") if holding else ("buy", "under", "at or over")
-        return (
-            f"{label} is {rsi[index]:.2f}. To {wish} it must be {before} {threshold} on one closed candle"
-            f" and {then} {threshold} on the next."
-        )
+            return crossed(label, f"{rsi[index - 1]:.2f}", f"{rsi[index]:.2f}", threshold, upwards=not holding)
+        wish = "sell" if holding else "buy"
+        return awaited(f"{label} is {rsi[index]:.2f}.", wish, "it", threshold, upwards=not holding)

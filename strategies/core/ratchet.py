@@ -1,0 +1,54 @@
+"""Supertrend's two stops, each of which only tightens until the close breaks it."""
+
+import numpy as np
+import numpy.typing as npt
+
+from strategies.core.crossing import SAME
+from strategies.core.rolling import Flags, Floats
+
+# The textbook's stops remember without end, so that no warm-up would ever do. Here they are begun anew every so many
+# candles, and what is used of each beginning are only the candles after that many more.
+MEMORY = 256
+
+
+def _beginnings(opened_at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.intp], ...]:
+    """For every block of `MEMORY` slots of time: where its run begins, where its own candles begin, where they end.
+
+    Blocks hang on the clock, not on the first candle, so that any stretch of candles has the same ones.
+    """
+    step = int(np.min(np.diff(opened_at), initial=np.iinfo(np.int64).max))
+    blocks = opened_at // (step * MEMORY) if len(opened_at) > 1 else np.zeros(len(opened_at), np.int64)
+    own = np.concatenate([[0], np.flatnonzero(np.diff(blocks)) + 1])
+    ends = np.append(own[1:], len(blocks))
+    run_in = np.searchsorted(blocks, blocks[own] - 1, side="left")
+    return run_in, own, ends
+
+
+def ratchet(
+    upper: Floats, lower: Floats, closes: Floats, opened_at: npt.NDArray[np.int64]
+) -> tuple[Floats, Flags, Flags]:
+    """(line, rising, flipped) from the raw bands, all defined; a run begins as falling, at the upper band.
+
+    All blocks are run side by side: the loop is over the candles of one run, whatever the number of blocks.
+    """
+    count = len(closes)
+    line, rising, flipped = np.empty(count), np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    if not count:
+        return line, rising, flipped
+    begin, own, ends = _beginnings(opened_at)
+    high, low, up = upper[begin], lower[begin], np.zeros(len(begin), np.bool_)
+    was, before = up, closes[begin]
+    for step in range(int(np.max(ends - begin))):
+        at = np.minimum(begin + step, ends - 1)
+        close = closes[at]
+        if step:
+            noise = close * SAME
+            high = np.where((upper[at] < high) | (before - high > noise), upper[at], high)
+            low = np.where((lower[at] > low) | (low - before > noise), lower[at], low)
+            was, up = up, np.where(up, low - close <= noise, close - high > noise)
+        before = close
+        # Before its own candles a run only warms up; past their end it repeats the last one for nothing.
+        mine = (begin + step >= own) & (begin + step < ends)
+        here = at[mine]
+        line[here], rising[here], flipped[here] = np.where(up, low, high)[mine], up[mine], (was != up)[mine]
+    return line, rising, flipped
