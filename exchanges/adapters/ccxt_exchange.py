@@ -106,7 +106,7 @@ class CcxtExchange:
 
     def create_order(self, order: OrderRequest) -> OrderReport:
         try:
-            self._read(lambda api: None, order.symbol)
+            self._read(lambda api: self._check_steps(api, order), order.symbol)
         except Refused:
             raise
         except ExchangeFault as fault:
@@ -117,6 +117,19 @@ class CcxtExchange:
         if not same_order(report, self._own(order.client_order_id)):
             raise Unavailable("Expected our own order id in the answer.")
         return report
+
+    def _check_steps(self, api: Any, order: OrderRequest) -> None:
+        """ccxt would silently send another amount or price than the one that was written down."""
+        market = market_of(api.markets[order.symbol], self._contract)
+        if market is None:
+            raise InvalidRequest(f"{order.symbol} cannot be traded on {self.name}.")
+        for name, value, step in (
+            ("amount", order.amount, market.amount_step),
+            ("limit price", order.limit_price, market.price_tick),
+            ("stop price", order.stop_price, market.price_tick),
+        ):
+            if value is not None and value % step:
+                raise InvalidRequest(f"Expected the {name} in steps of {plain(step)}, was {plain(value)}.")
 
     def _send(self, client: Client, order: OrderRequest) -> Any:
         params = self._order_params(order)

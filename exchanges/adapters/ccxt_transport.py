@@ -33,8 +33,8 @@ class TransportSession(requests.Session):
         self.answer_headers: dict[str, str] = {}
         self.begin()
 
-    def begin(self, seconds: float = CALL_SECONDS) -> None:
-        self._ends = time.monotonic() + seconds
+    def begin(self) -> None:
+        self._ends = time.monotonic() + CALL_SECONDS
         self.status, self.answer_headers = 0, {}
 
     @property
