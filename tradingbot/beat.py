@@ -17,7 +17,7 @@ from tradingbot.schedule import sync_schedule
 logger = logging.getLogger(__name__)
 
 
-class LeasedScheduler(DatabaseScheduler):
+class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]  # its package has no types
     """Ticks only while it holds the lease in the database; the lease is beat's heartbeat, too."""
 
     lease_seconds = 10.0

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,8 @@ def isolate() -> None:
         os.environ.pop(f"{name}_FILE", None)
     folder = tempfile.mkdtemp(prefix="tb-var-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # WhiteNoise warns of a folder that is not there, and a warning is an error here.
+    Path(folder, "static").mkdir()
     os.environ |= {
         "SECRET_KEY": "a secret of the tests, forty characters!",
         "ENCRYPTION_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
