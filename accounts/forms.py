@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
-from django.contrib.auth.password_validation import password_validators_help_text_html
+from django.contrib.auth.password_validation import password_validators_help_text_html, validate_password
 
 from accounts.models import SCOPES, User
 
@@ -71,3 +71,11 @@ class NewUserForm(UserModelForm):
     class Meta:
         model = User
         fields: ClassVar[list[str]] = ["email", "is_staff"]
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).lower()
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        validate_password(password, User(email=self.cleaned_data.get("email", "")))
+        return password

@@ -79,9 +79,9 @@ def test_chain_holds_over_every_spelling_of_an_address(address):
 
 def test_entry_is_undone_with_the_change_it_describes():
     write(2)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         audit.record(SYSTEM, "doomed", at=NOW)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     write(1)
     assert AuditEntry.objects.count() == AuditHead.objects.get().entries == 3
     assert audit.first_break() is None
