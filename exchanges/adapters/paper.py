@@ -8,6 +8,7 @@ Prices are asked for outside of transactions, and while there are none, orders w
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, Protocol, runtime_checkable
 
 from django.db import transaction
@@ -57,6 +58,10 @@ class PaperExchange:
         self.name = source.name
 
     def markets(self) -> Mapping[str, Market]:
+        return self._markets
+
+    @cached_property
+    def _markets(self) -> Mapping[str, Market]:
         return self.source.markets()
 
     def timeframes(self) -> Sequence[str]:
@@ -182,7 +187,7 @@ class PaperExchange:
             return None
 
     def _market(self, symbol: str) -> Market:
-        market = self.source.markets().get(symbol)
+        market = self._markets.get(symbol)
         if market is None:
             raise InvalidRequest(f"{self.name} lists no {symbol!r}.")
         return market

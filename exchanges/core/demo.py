@@ -153,8 +153,8 @@ def _from_seconds(instrument: Instrument, first: int, step: int, count: int) -> 
     return Candles(
         first + step * np.arange(count, dtype=np.int64),
         opened.reshape(shape)[:, 0].copy(),
-        (np.maximum(opened, closed) + above).reshape(shape).max(axis=1),
-        (np.minimum(opened, closed) - below).reshape(shape).min(axis=1),
+        _on_tick((np.maximum(opened, closed) + above).reshape(shape).max(axis=1)),
+        _on_tick((np.minimum(opened, closed) - below).reshape(shape).min(axis=1)),
         closed.reshape(shape)[:, -1].copy(),
         lots.reshape(shape).sum(axis=1) / LOTS_PER_UNIT,
     )
@@ -184,7 +184,10 @@ def _joined(parts: list[Candles]) -> Candles:
 
 def _price(instrument: Instrument, x: Floats, draw: Hashes) -> Floats:
     x = x + NOISE * _unit(draw, 0)
-    value = instrument.base_price * (1.0 + x * (1.0 + x * (0.5 + x / 6.0)))
+    return _on_tick(instrument.base_price * (1.0 + x * (1.0 + x * (0.5 + x / 6.0))))
+
+
+def _on_tick(value: Floats) -> Floats:
     rounded: Floats = np.floor(value * TICKS_PER_UNIT + 0.5) / TICKS_PER_UNIT
     return rounded
 
