@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
@@ -23,7 +24,8 @@ else:
 admin_site.install(admin.site)
 # Permissions are scopes and is_staff; groups would be a second, unseen way to grant them.
 admin.site.unregister(Group)
-admin.site.unregister(Authenticator)
+# A verified address added here, or a second factor written here, would open somebody's account.
+admin.site.unregister([Authenticator, EmailAddress])
 POWERS = ("is_active", "is_staff", "is_superuser")
 
 
@@ -70,7 +72,8 @@ class UserAdmin(AnyAdmin):
         if change:
             changed = {name: getattr(obj, name) for name in POWERS if name in form.changed_data}
             user = User.objects.get(pk=obj.pk)
-            operations.change_user(user, at, actor, **changed)
+            if changed:
+                operations.change_user(user, at, actor, **changed)
         else:
             facts = form.cleaned_data
             user = operations.create_user(
@@ -140,6 +143,14 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
         for factor in factors:
             operations.remove_second_factor(factor, timezone.now(), actor_of(request))
         messages.success(request, f"Removed: {len(factors)}.")
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnlyAdmin):
+    list_display = ("email", "user", "primary", "verified")
+    list_filter = ("primary", "verified")
+    list_select_related = ("user",)
+    search_fields = ("email", "user__email")
 
 
 @admin.register(AuditEntry)

@@ -95,6 +95,12 @@ def test_second_factors_are_listed_without_their_secrets(desk, alice):
         assert factor.clear not in page
 
 
+@pytest.mark.parametrize("model", ["account_emailaddress", "mfa_authenticator"])
+def test_what_opens_an_account_cannot_be_written(desk, model):
+    assert desk.get(reverse(f"admin:{model}_changelist")).status_code == 200
+    assert desk.get(reverse(f"admin:{model}_add")).status_code == 403
+
+
 @pytest.mark.parametrize("model", ["apitoken", "auditentry", "user"])
 def test_records_cannot_be_deleted(desk, alice, model):
     token, _text = operations.create_token(alice, ["read"], NOW, CONSOLE)
