@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from strategies.core.errors import ParameterError
 
+__all__ = ["Parameter", "ParameterError", "Value", "json_schema", "parse", "validate"]
+
 Kind = Literal["int", "float", "decimal", "choice", "bool"]
 Value = int | float | Decimal | str | bool
 Check = Callable[[Mapping[str, Any]], Mapping[str, str]]
