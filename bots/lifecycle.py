@@ -131,7 +131,7 @@ def _checked_market(wanted: StartRequest, at: datetime) -> Market:
         )
     try:
         timeframe_ms(wanted.timeframe)
-        if wanted.timeframe not in (offered := market_data.timeframes(wanted.exchange, at)):
+        if wanted.timeframe not in (offered := market_data.timeframes(wanted.exchange)):
             raise UnknownTimeframe(f"Expected one of {', '.join(offered)}, was {wanted.timeframe!r}.")
         market = market_data.market(wanted.exchange, wanted.symbol, at)
     except UnknownExchange as error:
@@ -153,10 +153,14 @@ def _check_capital(capital: Decimal, market: Market) -> None:
         raise Invalid("invalid_capital", text, {"capital": text})
 
 
-def _checked_key(wanted: StartRequest, market: Market, at: datetime) -> ExchangeKey:
-    """Live: allowed on this platform, an own verified key of this exchange, armed, with the money there."""
+def require_live_platform() -> None:
     if not settings.LIVE_TRADING:
         raise NotPermitted("live_disabled", "Live trading is switched off on this platform (LIVE_TRADING).")
+
+
+def _checked_key(wanted: StartRequest, market: Market, at: datetime) -> ExchangeKey:
+    """Live: allowed on this platform, an own verified key of this exchange, armed, with the money there."""
+    require_live_platform()
     if wanted.exchange_key_id is None:
         raise Invalid("key_required", "A live run needs exchange_key_id.", {"exchange_key_id": "Expected a key's id."})
     key = ExchangeKey.objects.for_user(wanted.user).present().filter(pk=wanted.exchange_key_id).first()

@@ -116,9 +116,8 @@ def _decide_all(
         voice = voices[opinions.voice_key(run)]
         first = max(opinions.first_unseen(candles, run.last_candle_at), len(candles) - BACKLOG)
         acting_on = index_to_act_on(run, voice, first, market, at)
-        for index in range(first, len(candles)):
-            if index != acting_on:
-                rows.append(_row(run, voice, index, market, told, at))
+        untouched = (index for index in range(first, len(candles)) if index != acting_on)
+        rows.extend(_row(run, voice, index, market, told, at) for index in untouched)
         if acting_on is None or _act_on(run, voice.opinion(acting_on), stale, report, at):
             idle.append(run)
     Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)

@@ -12,6 +12,7 @@ from bots.core.decision import Decided, exit_intent, judged
 from bots.core.intent import Purpose
 from bots.core.risk import Gate, Situation
 from bots.models import BotRun, Decision, Order, RunPosition, Status
+from bots.models.run import BotRunQuerySet
 from bots.orders import Cause
 from bots.situation import limits_of, worst_gate
 from exchanges import market_data
@@ -47,9 +48,21 @@ class Wish:
 def watch_positions(at: datetime) -> WatchReport:
     """Every active run that holds something or is stopping; one price per market."""
     report = WatchReport()
+    _watch_all(BotRun.objects.active(), report, at)
+    _call_back_entries(report, at)
+    return report
+
+
+def watch_run(run_id: int, at: datetime) -> WatchReport:
+    """The same for one run, for whoever has just changed it."""
+    report = WatchReport()
+    _watch_all(BotRun.objects.active().filter(pk=run_id), report, at)
+    return report
+
+
+def _watch_all(active: BotRunQuerySet, report: WatchReport, at: datetime) -> None:
     runs = (
-        BotRun.objects.active()
-        .filter(Q(held__gt=0) | Q(status=Status.STOPPING))
+        active.filter(Q(held__gt=0) | Q(status=Status.STOPPING))
         .select_related("account", "account__key", "account__wallet", "position")
         .order_by("exchange", "symbol", "id")
     )
@@ -61,8 +74,6 @@ def watch_positions(at: datetime) -> WatchReport:
             prices[name] = _price(run, report, at)
         if (found := prices[name]) is not None:
             _watch(run, *found, report, at)
-    _call_back_entries(report, at)
-    return report
 
 
 def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quote] | None:

@@ -1,5 +1,7 @@
 """Settings, read top to bottom; every variable stands in docs/api.md and .env.example."""
 
+import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -49,6 +51,12 @@ SIGNUP_OPEN = envbool("SIGNUP_OPEN", True)
 TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
 EXCHANGE_OVERRIDES = envjson("EXCHANGE_OVERRIDES")
 STRATEGY_MODULES = envlist("STRATEGY_MODULES")
+JOURNAL_DEMO_DAYS = envint("JOURNAL_DEMO_DAYS", 7)
+
+# Marks our orders at the exchanges, so that they are known again after a restored backup.
+INSTALL_TAG = envtext("INSTALL_TAG") or hashlib.sha256(f"install {SECRET_KEY}".encode()).hexdigest()[:8]
+if not re.fullmatch(r"[0-9a-f]{8}", INSTALL_TAG):
+    raise ImproperlyConfigured("INSTALL_TAG: Expected 8 hex digits.")
 
 # --- Applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -1,0 +1,114 @@
+"""When a position's stop, target or trailing stop is first touched inside a candle, found in windows, decided exactly."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from bots.core.backtest_terms import Terms
+from bots.core.codes import Code
+from bots.core.limits import Limits
+from bots.core.protection import Levels, levels, reached
+from exchanges.core.candles import Candles
+from exchanges.core.decimals import from_float
+from strategies.core.signals import Flags, Floats
+
+FIRST_WINDOW: Final = 128
+GROWTH: Final = 4
+#: Room for the rounding of a float product; the candidates it adds are decided in decimals.
+ROOM: Final = 1 + 1e-12
+
+
+class Touch(NamedTuple):
+    """``price`` is before slippage."""
+
+    index: int
+    price: Decimal
+    code: Code
+
+
+def protects(limits: Limits) -> bool:
+    return (limits.stop_loss_pct, limits.take_profit_pct, limits.trailing_stop_pct) != (None, None, None)
+
+
+def touched(at: Levels, opened: Decimal, high: Decimal, low: Decimal) -> tuple[Code, Decimal] | None:
+    """What one candle does to a position: the way down comes before the way up, a gap fills at the open.
+
+    Of a stop and a trailing stop the higher one is met first.
+    """
+    floors = [level for level in (at.stop, at.trailing) if level is not None]
+    if floors and low <= max(floors):
+        price = min(opened, max(floors))
+        return reached(at, price) or Code.STOP_LOSS, price
+    if at.target is not None and high >= at.target:
+        return Code.TAKE_PROFIT, max(opened, at.target)
+    return None
+
+
+class Guard:
+    """Watches one position from its entry candle on, each candle once.
+
+    The trailing stop follows the highest price that is certain to have come before a candle's low: the entry price, the
+    highs of the candles before, and the candle's own open.
+    """
+
+    __slots__ = ("ceiling", "cursor", "entry_price", "floor", "highest", "terms", "trail")
+
+    def __init__(self, entry: int, entry_price: Decimal, terms: Terms) -> None:
+        self.cursor = entry
+        self.entry_price = entry_price
+        self.terms = terms
+        self.highest = 0.0
+        fixed = levels(entry_price, None, terms.limits, terms.market)
+        self.floor = None if fixed.stop is None else float(fixed.stop)
+        self.ceiling = None if fixed.target is None else float(fixed.target)
+        trailing = terms.limits.trailing_stop_pct
+        self.trail = None if trailing is None else 1.0 - float(trailing) / 100.0
+
+    def until(self, before: int, candles: Candles) -> Touch | None:
+        """The first touch in the candles not yet watched and before that index."""
+        size = FIRST_WINDOW
+        while self.cursor < before:
+            window = slice(self.cursor, min(self.cursor + size, before))
+            for index in self._candidates(window, candles):
+                self._pass(index, candles)
+                touch = self._decide(index, candles)
+                if touch is not None:
+                    self._pass(index + 1, candles)
+                    return touch
+            self._pass(window.stop, candles)
+            size *= GROWTH
+        return None
+
+    def _candidates(self, window: slice, candles: Candles) -> Iterator[int]:
+        """Every candle that may touch a level: floats only, and rather one too many."""
+        low = candles.low[window]
+        flags: Flags = np.zeros(len(low), np.bool_)
+        if self.floor is not None:
+            flags |= low <= self.floor
+        if self.trail is not None:
+            flags |= low <= self._tops(window, candles) * (self.trail * ROOM)
+        if self.ceiling is not None:
+            flags |= candles.high[window] >= self.ceiling
+        return (window.start + int(offset) for offset in np.flatnonzero(flags))
+
+    def _tops(self, window: slice, candles: Candles) -> Floats:
+        tops = np.empty(window.stop - window.start)
+        tops[0] = max(self.highest, float(self.entry_price))
+        tops[1:] = candles.high[window.start : window.stop - 1]
+        np.maximum.accumulate(tops, out=tops)
+        return np.maximum(tops, candles.open[window], out=tops)
+
+    def _pass(self, index: int, candles: Candles) -> None:
+        """All candles before the index are over: their highs count."""
+        if self.trail is not None and index > self.cursor:
+            self.highest = max(self.highest, float(candles.high[self.cursor : index].max()))
+        self.cursor = index
+
+    def _decide(self, index: int, candles: Candles) -> Touch | None:
+        opened = from_float(candles.open[index])
+        peak = max(self.entry_price, opened, from_float(self.highest))
+        at = levels(self.entry_price, peak, self.terms.limits, self.terms.market)
+        found = touched(at, opened, from_float(candles.high[index]), from_float(candles.low[index]))
+        return None if found is None else Touch(index, found[1], found[0])

@@ -1,0 +1,27 @@
+"""List free and locked balances per key and paper wallet."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from accounts import queries as accounts
+from bots.management.console import RunCommand
+from bots.queries import money
+from exchanges.core.decimals import plain
+
+
+class Command(RunCommand):
+    help = "List a user's free and locked balances per exchange key and paper wallet."
+    takes_at = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", metavar="EMAIL")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = money.balances_of(accounts.user_by_email(options["email"]), self.at(options))
+        lines = (
+            f"{held.mode:<5} {held.exchange:<10} {held.account}: {plain(held.free)} {held.asset} free,"
+            f" {plain(held.locked)} locked"
+            for held in found
+        )
+        self.emit(list(found), lines)

@@ -1,0 +1,73 @@
+"""Start a run for a user."""
+
+import argparse
+import json
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from accounts import queries as accounts
+from accounts.audit import CONSOLE
+from bots import arming, lifecycle
+from bots.management.console import RunCommand
+from bots.models import Mode
+from exchanges.models import ExchangeKey
+
+
+def json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"Expected a JSON object ({error}).") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"Expected a JSON object, was {text!r}.")
+    return value
+
+
+def money(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"Expected a decimal number, was {text!r}.") from None
+
+
+class Command(RunCommand):
+    help = "Start a run for a user. With --mode live, --yes at this console arms the key."
+    takes_at = True
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email", metavar="EMAIL")
+        parser.add_argument("--strategy", required=True)
+        parser.add_argument("--symbol", required=True)
+        parser.add_argument("--timeframe", required=True)
+        parser.add_argument("--exchange", required=True)
+        parser.add_argument("--mode", choices=Mode.values, default=Mode.PAPER.value)
+        parser.add_argument("--capital", type=money, required=True, help="In the symbol's quote.")
+        parser.add_argument("--params", type=json_object, default={}, metavar="JSON")
+        parser.add_argument("--limits", type=json_object, default={}, metavar="JSON")
+        parser.add_argument("--key", type=int, metavar="ID", help="The exchange key of a live run.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = self.at(options)
+        user = accounts.user_by_email(options["email"])
+        if options["mode"] == Mode.LIVE and options["key"] is not None:
+            self._arm(options, ExchangeKey.objects.for_user(user).get(pk=options["key"]), at)
+        wanted = lifecycle.StartRequest(
+            user=user,
+            exchange_key_id=options["key"],
+            **{
+                name: options[name]
+                for name in ("strategy", "symbol", "timeframe", "exchange", "capital", "mode", "params", "limits")
+            },
+        )
+        run = lifecycle.start(wanted, at, CONSOLE)
+        self.emit({"bot_run_id": run.pk, "status": run.status}, [f"Run {run.pk} is {run.status}."])
+
+    def _arm(self, options: dict[str, Any], key: ExchangeKey, at: datetime) -> None:
+        """The operator's yes is the second factor here; LIVE_TRADING and every risk check still apply."""
+        question = f"Trade LIVE on {key.exchange} with {options['capital']} of key {key.pk}'s money?"
+        self.confirm(options, question)
+        lifecycle.require_live_platform()
+        arming.arm(key, "console", at, CONSOLE)
