@@ -8,6 +8,7 @@ name (ccxt itself is not imported here), and whatever is not in it is Unavailabl
 import json
 import re
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from exchanges.core.candles import from_ms
@@ -66,8 +67,11 @@ _TEXT_KEYS = ("sMsg", "msg", "retMsg", "ret_msg", "err-msg", "message", "error_d
 _DETAIL_CHARS = 160
 
 
-def classify(error: BaseException, *, writing: bool) -> ExchangeFault:
-    """Our fault for whatever a ccxt call raised; ``writing`` is True for what may have changed an account."""
+def classify(error: BaseException, *, writing: bool, status: int = 0) -> ExchangeFault:
+    """Our fault for whatever a ccxt call raised; ``writing`` is True for what may have changed an account.
+
+    ``status`` is the answer's HTTP status, 0 without one: a gateway's 5xx proves nothing, whatever its body says.
+    """
     if isinstance(error, ExchangeFault):
         return error
     exchange, code, text = _said(error)
@@ -79,6 +83,8 @@ def classify(error: BaseException, *, writing: bool) -> ExchangeFault:
         fault = DuplicateOrder
     if fault is None and type(error).__module__ == "ccxt.base.errors":
         fault = BY_CLASS.get(type(error).__name__)
+    if fault is not None and issubclass(fault, Refused) and writing and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        fault = Unavailable
     return (fault or Unavailable)(detail, retry_at=_banned_until(text))
 
 

@@ -1,13 +1,12 @@
 """The exchange port over the unmodified, synchronous ccxt client: one send per call, exact numbers, our own faults."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from exchanges.adapters.ccxt_clients import Client, client_for, share_markets
-from exchanges.adapters.ccxt_contracts import Route, contract_of, render_id
-from exchanges.adapters.ccxt_errors import classify
+from exchanges.adapters.ccxt_calls import CcxtCalls
+from exchanges.adapters.ccxt_clients import Client
+from exchanges.adapters.ccxt_contracts import Route, render_id
 from exchanges.adapters.ccxt_permissions import read_permissions
 from exchanges.adapters.ccxt_reading import (
     balances_of,
@@ -25,10 +24,8 @@ from exchanges.core.errors import (
     InvalidRequest,
     NotSent,
     OrderNotFound,
-    RateLimited,
     Refused,
     Unavailable,
-    UnknownSymbol,
     UnknownTimeframe,
 )
 from exchanges.core.market import Market
@@ -41,22 +38,12 @@ from exchanges.core.orders import (
     OrderType,
     Quote,
 )
-from exchanges.vault import Credentials
 
-T = TypeVar("T")
 MAX_PAGES = 50
-BAN_SECONDS = 60
 
 
-class CcxtExchange:
+class CcxtExchange(CcxtCalls):
     """One account (or, without credentials, the public side) of one exchange, for one unit of work at ``at``."""
-
-    def __init__(self, exchange: str, at: datetime, credentials: Credentials | None = None) -> None:
-        self.name = exchange
-        self._contract = contract_of(exchange)
-        self._credentials = credentials
-        self._at = at
-        self._started = time.monotonic()
 
     # --- Public ------------------------------------------------------------------------------------
 
@@ -265,8 +252,6 @@ class CcxtExchange:
                 return found
         raise Unavailable(f"Expected at most {MAX_PAGES * limit} executions at once.")
 
-    # --- One call ----------------------------------------------------------------------------------
-
     def _with_route(self) -> None:
         if self._contract.route is Route.NONE:
             raise InvalidRequest(f"{self.name} offers no look-up by our own order id.")
@@ -276,44 +261,3 @@ class CcxtExchange:
 
     def _own(self, client_order_id: str) -> str:
         return client_order_id[:28] if self._rendered(client_order_id).startswith("t-") else client_order_id
-
-    def _client(self) -> Client:
-        return client_for(self.name, self._credentials)
-
-    def _now(self) -> datetime:
-        return self._at + timedelta(seconds=time.monotonic() - self._started)
-
-    def _read(self, work: Callable[[Any], T], symbol: str | None = None, *, markets: bool = True) -> T:
-        return self._call(lambda client: work(client.api), symbol, markets=markets)
-
-    def _call(
-        self, work: Callable[[Client], T], symbol: str | None = None, *, markets: bool = True, writing: bool = False
-    ) -> T:
-        client = self._client()
-        client.clock.start(self._at, self._started)
-        client.session.begin()
-        try:
-            client.budget.check(self._now())
-            if markets:
-                share_markets(client)
-                self._known(client, symbol)
-            return work(client)
-        except (UnknownSymbol, UnknownTimeframe):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever ccxt raises becomes one of our faults
-            fault = classify(error, writing=writing)
-            if isinstance(fault, RateLimited) and not isinstance(error, ExchangeFault):
-                self._stay_away(client, fault)
-        # Raised out here, so that ccxt's exception, whose text holds the signed address, is not attached to it.
-        raise fault
-
-    def _known(self, client: Client, symbol: str | None) -> None:
-        if symbol is not None and symbol not in client.api.markets:
-            raise UnknownSymbol(f"Expected a symbol that {self.name} lists, was {symbol!r}.")
-
-    def _stay_away(self, client: Client, fault: RateLimited) -> None:
-        stated = client.session.answer_headers.get("retry-after", "")
-        seconds = int(stated) if stated.isdigit() else BAN_SECONDS
-        at = self._now()
-        fault.retry_at = fault.retry_at or at + timedelta(seconds=seconds)
-        client.budget.ban(fault.retry_at, at)

@@ -57,10 +57,14 @@ class LoopbackExchange:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
+    def stop_listening(self) -> None:
+        """New connections are refused from here on; the books stay readable."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def close(self) -> None:
+        self.stop_listening()
         self.books.close()
 
     # --- Where it is -------------------------------------------------------------------------------

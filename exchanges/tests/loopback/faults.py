@@ -67,7 +67,7 @@ def clock_skew(on: str = "", times: int = 1) -> Fault:
 
 
 def maintenance(on: str = "", times: int = 0) -> Fault:
-    return refusal(on, -1016, "This service is no longer available.", status=503, times=times)
+    return refusal(on, 1, "System is under maintenance.", status=503, times=times)
 
 
 class Faults:
