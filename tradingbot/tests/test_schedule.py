@@ -69,7 +69,7 @@ def test_task_no_longer_declared_goes_and_an_operators_own_stays(monkeypatch):
 
 @pytest.mark.parametrize("periodic", SCHEDULE, ids=lambda periodic: periodic.task)
 def test_task_that_is_scheduled_exists(periodic):
-    app.loader.import_default_modules()
+    app.autodiscover_tasks(force=True)
     assert periodic.task in app.tasks
 
 
