@@ -34,7 +34,7 @@ def isolate() -> None:
     # WhiteNoise warns of a folder that is not there, and a warning is an error here.
     Path(folder, "static").mkdir()
     os.environ |= {
-        "SECRET_KEY": "a secret of the tests, forty characters!",
+        "SECRET_KEY": "a secret of the tests that nobody has to keep to themselves",
         "ENCRYPTION_KEY": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "VAR_DIR": folder,
         "LOG_LEVEL": "WARNING",
