@@ -35,7 +35,7 @@ class Signals:
     a position only at ``exit``. ``ready`` is False while too few candles are known (warming up).
     ``confidence`` is 0.0 to 1.0 where entry or exit holds, else 0.0. ``indicators`` are rounded to
     8 decimals and NaN where undefined; their keys are names such as "rsi". ``said`` holds what a strategy that
-    only overrides `execute` answered, by (index, holding).
+    only overrides `execute` answered, by (index, holding); ``conditions`` where each condition of a rule holds.
     """
 
     entry: Flags
@@ -44,6 +44,7 @@ class Signals:
     confidence: Floats
     indicators: Mapping[str, Floats] = field(default_factory=dict)
     said: Mapping[tuple[int, bool], str] = field(default_factory=dict)
+    conditions: Mapping[str, Flags] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.entry)

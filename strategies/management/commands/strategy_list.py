@@ -12,7 +12,7 @@ class Command(ConsoleCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         views = queries.list_strategies()
-        self.emit([dataclasses.asdict(view) for view in views], [_line(view) for view in views])
+        self.emit({"items": [dataclasses.asdict(view) for view in views]}, [_line(view) for view in views])
 
 
 def _line(view: queries.StrategyView) -> str:

@@ -42,6 +42,6 @@ def test_list_has_a_line_for_each_strategy(capsys):
 def test_list_as_json_has_the_fields_of_the_api(capsys):
     call_command("strategy_list", json=True)
     document = json.loads(capsys.readouterr().out)
-    by_name = {strategy["name"]: strategy for strategy in document}
+    by_name = {strategy["name"]: strategy for strategy in document["items"]}
     assert by_name["rsi_cross"]["parameters"] == queries.strategy_view("rsi_cross").parameters
     assert set(by_name["rsi_cross"]) >= {"name", "description", "enabled", "version", "parameters"}
