@@ -5,7 +5,6 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from bots import connect, leases, orders, reconcile
 from bots.core.decision import Decided
@@ -62,13 +61,12 @@ def look(run: BotRun, exchange: Exchange, market: Market, at: datetime, *, stale
     """What only the exchange knows, asked before any lock is taken."""
     quote = exchange.fetch_quote(run.symbol)
     old = abs(at - quote.at) > QUOTE_MAX_AGE
-    if run.mode == Mode.PAPER and run.held > 0:
-        # A paper exit needs no balance: the wallet is the run's own.
+    if run.mode == Mode.PAPER:
+        # A paper wallet is the run's own: its money is what the ledger says.
         return Ambient(quote, None, stale or old)
     balances = exchange.fetch_balances()
-    free: Decimal = balances[market.quote].free if market.quote in balances else ZERO
-    skew = exchange.fetch_time() - at if run.mode == Mode.LIVE else None
-    return Ambient(quote, free, stale or old, skew)
+    free = balances[market.quote].free if market.quote in balances else ZERO
+    return Ambient(quote, free, stale or old, exchange.fetch_time() - at)
 
 
 def _send_what_is_planned(

@@ -13,6 +13,9 @@ from exchanges.core.decimals import ONE, ceil_to, floor_to
 from exchanges.core.orders import OrderType, Side
 from strategies.core.signals import Action
 
+#: Of an account's free money, so that the price may move a little between the decision and the order.
+HEADROOM = Decimal("0.001")
+
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
@@ -74,12 +77,12 @@ def judged(intent: OrderIntent, now: Situation, code: Code, reason: str, confide
 
 def entry_intent(now: Situation) -> OrderIntent:
     """All of the run's money, as a marketable limit that the account can pay for."""
-    money = now.cash if now.free is None else min(now.cash, now.free)
+    money = now.cash if now.free is None else min(now.cash, now.free * (ONE - HEADROOM))
     amount = sizing.all_in_amount(money, now.price, now.market)
     limit = band_price(Side.BUY, now)
     if amount > 0 and now.free is not None:
-        # The exchange locks amount x limit: never ask for more than is free.
-        limit = min(limit, floor_to(now.free / amount, now.market.price_tick))
+        # The exchange locks amount x limit, fee on top: never ask for more than is free.
+        limit = min(limit, floor_to(now.free / (amount * (ONE + now.market.taker_fee)), now.market.price_tick))
     return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=max(limit, now.price))
 
 

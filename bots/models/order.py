@@ -39,7 +39,7 @@ class Order(models.Model):
     limit_price = models.DecimalField(**MONEY, null=True)
     stop_price = models.DecimalField(**MONEY, null=True)
     state = models.CharField(
-        max_length=14, default=OrderState.PLANNED, choices=[(s.value, s.value) for s in OrderState]
+        max_length=14, default=OrderState.PLANNED.value, choices=[(s.value, s.value) for s in OrderState]
     )
     exchange_order_id = models.CharField(max_length=64, null=True)
     planned_at = models.DateTimeField()

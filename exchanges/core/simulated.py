@@ -182,10 +182,13 @@ def funds_needed(order: WorkingOrder, price: Decimal | None, market: Market, mod
     """What the exchange sets aside when it accepts the order: base for a sell, quote for a buy.
 
     A buy is valued at its limit, else its stop, else the present price; without any of these nothing is set aside.
+    An immediate buy never rests, so that it is valued at the present price where that is better than its limit.
     """
     if order.side is Side.SELL:
         return order.remaining
     valued_at = order.limit_price or order.stop_price or price
+    if order.immediate and price is not None and valued_at is not None:
+        valued_at = min(valued_at, price)
     if valued_at is None:
         return ZERO
     notional = order.remaining * slipped(valued_at, order.side, _slippage(order, model), market)

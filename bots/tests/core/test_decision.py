@@ -70,7 +70,8 @@ def test_an_entry_never_locks_more_than_is_free() -> None:
 
 
 def test_an_entry_uses_the_smaller_of_cash_and_free() -> None:
-    assert entry_intent(flat(free=D(500))).amount == D("0.00999")
+    assert entry_intent(flat(free=D(500))).amount == D("0.00998")
+    assert entry_intent(flat(cash=D(100), free=D(500))).amount == D("0.00199")
     assert entry_intent(flat(free=D(0))).amount == 0
 
 
