@@ -53,13 +53,20 @@ BY_CLASS: dict[str, type[ExchangeFault]] = {
 BY_CODE: dict[str, dict[str, type[ExchangeFault]]] = {
     # ccxt turns -2015 into a retryable DDoSProtection once any private call has succeeded.
     "binance": {"-1003": RateLimited, "-1015": RateLimited, "-1021": ClockSkew, "-2015": KeyInvalid},
-    "okx": {"50102": ClockSkew, "51016": DuplicateOrder, "51149": Unavailable},
-    "bybit": {"10002": ClockSkew, "110030": DuplicateOrder, "110072": DuplicateOrder, "12141": DuplicateOrder,
-              "170141": DuplicateOrder, "140030": DuplicateOrder, "10014": DuplicateOrder},
-    "kucoin": {"126033": DuplicateOrder, "126044": DuplicateOrder, "400002": ClockSkew},
-    "kraken": {"EService:Deadline elapsed": Refused},
-}  # fmt: skip
+    "okx": {"50102": ClockSkew, "51016": DuplicateOrder, "51149": Unavailable, "4006": Unavailable},
+    # 170146 "Order creation timeout" and 170035 "Submitted to the system" are InvalidOrder and BadRequest to ccxt.
+    "bybit": {
+        **dict.fromkeys(("12141", "10014", "110030", "110072", "140030", "170141"), DuplicateOrder),
+        **dict.fromkeys(("170035", "170146", "170147", "170191"), Unavailable),
+        **dict.fromkeys(("-2013", "110001", "110010", "140010", "170142", "170213"), OrderNotFound),
+        "10002": ClockSkew,
+    },
+    "kucoin": {"126033": DuplicateOrder, "126044": DuplicateOrder, "400002": ClockSkew, "408000": Unavailable},
+    "kraken": {"EService:Deadline elapsed": Refused, "EOrder:Unknown order": OrderNotFound},
+}
 _DUPLICATE = re.compile(r"(?i)duplicate|clOrdId already exist|clientO(?:rder)?Id.{0,20}exist")
+# Words with which an exchange says that it does not know itself.
+_DOUBTFUL = re.compile(r"(?i)time[ -]?out|timed out|busy|being processed|for processing|internal error|disconnect")
 _BANNED_UNTIL = re.compile(r"(?i)banned until (\d{13})")
 _NEVER_CONNECTED = frozenset({"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"})
 _CODE_KEYS = ("sCode", "code", "retCode", "ret_code", "err-code", "label", "errorCode", "error")
@@ -83,9 +90,15 @@ def classify(error: BaseException, *, writing: bool, status: int = 0) -> Exchang
         fault = DuplicateOrder
     if fault is None and type(error).__module__ == "ccxt.base.errors":
         fault = BY_CLASS.get(type(error).__name__)
-    if fault is not None and issubclass(fault, Refused) and writing and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if writing and fault is not None and _unproven(fault, text, status):
         fault = Unavailable
     return (fault or Unavailable)(detail, retry_at=_banned_until(text))
+
+
+def _unproven(fault: type[ExchangeFault], text: str, status: int) -> bool:
+    if not issubclass(fault, Refused):
+        return False
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or _DOUBTFUL.search(text) is not None
 
 
 def _banned_until(text: str) -> datetime | None:
