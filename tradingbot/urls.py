@@ -7,6 +7,8 @@ from django.views.generic import RedirectView
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/app/", query_string=False)),
+    # Ours first: it tightens allauth's own re-authentication.
+    path("app/account/", include("accounts.urls")),
     path("app/account/", include("allauth.urls")),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]
