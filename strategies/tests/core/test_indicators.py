@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies.core import indicators as ind
-from strategies.tests.places import published, recorded, synthetic
+from strategies.tests.places import RECORDED, published, recorded, synthetic
 
 SPY = "spy_1d_skender_2017_2018.csv"
 # 2018-11-01, the hour that closes at 06:00 UTC.
@@ -224,3 +224,29 @@ def test_importing_the_indicators_pulls_neither_pandas_nor_django_in():
         "sys.exit(bool({'pandas', 'django', 'celery', 'ccxt', 'redis', 'ninja'} & set(sys.modules)))"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("file", RECORDED)
+def test_supertrend_of_recorded_candles_turns_where_the_textbook_does(file):
+    candles = recorded(file)
+    _, rising, flipped = ind.supertrend(candles.opened_at, (candles.high, candles.low, candles.close), 10, 3.0)
+    reach = 3.0 * ind.atr(candles.high, candles.low, candles.close, 10)
+    middle = (candles.high + candles.low) / 2
+    uppers, lowers, closes = (middle + reach).tolist(), (middle - reach).tolist(), candles.close.tolist()
+    upper, lower, up, expected = uppers[10], lowers[10], False, [False] * 11
+    for i in range(11, len(closes)):
+        upper = uppers[i] if uppers[i] < upper or closes[i - 1] > upper else upper
+        lower = lowers[i] if lowers[i] > lower or closes[i - 1] < lower else lower
+        up = closes[i] >= lower if up else closes[i] > upper
+        expected.append(up)
+    assert rising.tolist() == expected
+    assert flipped[11:].tolist() == (np.diff(np.array(expected[10:]).astype(int)) != 0).tolist()
+
+
+def test_supertrend_of_one_candle_beyond_the_range_is_its_upper_stop():
+    candles = synthetic(12)
+    line, rising, flipped = ind.supertrend(candles.opened_at, (candles.high, candles.low, candles.close), 11, 3.0)
+    assert np.isnan(line[:11]).all()
+    assert line[11] > candles.close[11]
+    assert not rising.any()
+    assert not flipped.any()
