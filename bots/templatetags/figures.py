@@ -1,11 +1,15 @@
 """Numbers, money and times as people read them: signs, steps, ages, UTC."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from exchanges.core.candles import timeframe_ms
 
 register = template.Library()
 
@@ -164,3 +168,25 @@ def _grouped(value: Decimal) -> str:
     """Thousands separators, the typographic minus, and no negative zero."""
     text = f"{abs(value):,f}"
     return f"{MINUS}{text}" if value < 0 else text
+
+
+@register.filter
+def minus(value: Decimal, other: Decimal) -> Decimal:
+    return value - other
+
+
+@register.filter
+def share(value: Decimal, whole: Decimal) -> Decimal | None:
+    """The fraction of a whole; unknown where there is no whole."""
+    return value / whole if whole else None
+
+
+@register.filter
+def patience(timeframe: str) -> int:
+    """Seconds after which a figure that every candle renews is stale: two candles and half a minute."""
+    return 2 * timeframe_ms(timeframe) // 1000 + 30
+
+
+@register.filter
+def get(mapping: Mapping[str, Any], key: str) -> Any:
+    return mapping.get(key)

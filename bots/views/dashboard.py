@@ -1,0 +1,109 @@
+"""The dashboard: money, open positions, running bots and what needs a look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from allauth.mfa.utils import is_mfa_enabled
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import User
+from bots.queries import money, risk, runs
+from bots.queries.shapes import PnlView, RiskView, RunView
+from bots.views.shell import live_page, signed_in, user_of
+from exchanges import queries as keys
+
+PERIODS = {"1d": "24 hours", "7d": "7 days", "30d": "30 days", "all": "All time"}
+ENDED = ("stopped", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """One mode and quote currency: the chosen period in full, and the net profit of every period."""
+
+    pnl: PnlView
+    nets: Sequence[tuple[str, str, Decimal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    text: str
+    url: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    text: str
+    url: str
+    done: bool
+    optional: bool = False
+
+
+@signed_in
+@require_GET
+def dashboard(request: HttpRequest) -> HttpResponse:
+    user, at = user_of(request), timezone.now()
+    period = request.GET.get("period", "")
+    period = period if period in PERIODS else "7d"
+    mine = runs.runs_of(user, limit=200).items
+    switches = risk.risk_of(user, at)
+    return live_page(request, "dashboard", {
+        "at": at,
+        "period": period,
+        "periods": PERIODS,
+        "purses": purses(user, period, at),
+        "positions": [run for run in mine if run.position],
+        "active": [run for run in mine if run.status not in ENDED],
+        "runs": mine,
+        "alerts": alerts(mine, switches),
+        "steps": [] if request.session.get("checklist_hidden") else steps(user, mine),
+    })  # fmt: skip
+
+
+@signed_in
+@require_POST
+def hide_checklist(request: HttpRequest) -> HttpResponse:
+    request.session["checklist_hidden"] = True
+    return redirect("bots_dashboard")
+
+
+def purses(user: User, period: str, at: datetime) -> list[Purse]:
+    # Up to the minute: a curve that ends at this instant would be another one at every poll.
+    minute = at.replace(second=0, microsecond=0)
+    by_period = {name: money.pnl_of(user, name, "", minute) for name in PERIODS}
+    return [
+        Purse(pnl, [(name, label, by_period[name][position].net) for name, label in PERIODS.items()])
+        for position, pnl in enumerate(by_period[period])
+    ]
+
+
+def alerts(mine: Sequence[RunView], switches: RiskView) -> list[Alert]:
+    """What stops or threatens trading, the gravest first."""
+    found = [
+        Alert(f"Trading is {gate.state.lower()} at level {gate.level}: {gate.reason}", "/app/risk/", "Risk")
+        for gate in switches.gates
+    ]
+    found += [Alert(str(incident["detail"]), "/app/risk/#incidents", "Risk") for incident in switches.incidents]
+    found += [
+        Alert(run.status_reason or "The bot is in error.", f"/app/bots/{run.bot_run_id}/", f"Bot {run.bot_run_id}")
+        for run in mine
+        if run.status == "error"
+    ]
+    return found
+
+
+def steps(user: User, mine: Sequence[RunView]) -> list[Step]:
+    """The first run's checklist; nothing once all that is not optional is done."""
+    listed: list[Step] = [
+        Step("Create your account", "/app/account/", done=True),
+        Step("Start a paper bot: play money, real rules", "/app/bots/new/", done=bool(mine)),
+        Step("Set up a second factor", "/app/account/2fa/totp/activate/", done=is_mfa_enabled(user)),
+        Step("Add an exchange key", "/app/keys/new/", done=bool(keys.keys_of(user)), optional=True),
+    ]
+    return [] if all(step.done or step.optional for step in listed) else listed
+
