@@ -28,7 +28,11 @@ def active_run(db) -> Callable[..., BotRun]:
             "timeframe": "1m",
             "mode": "paper",
         }
-        facts |= {"strategy": Strategy.objects.create(name="any", synced_at=NOW), "status": "running"}
+        facts |= {
+            "timeframe": "1m",
+            "strategy": Strategy.objects.create(name="any", synced_at=NOW),
+            "status": "running",
+        }
         facts |= {"base": "BTC", "quote": "USDT", "capital": Decimal(1000), "created_at": NOW, "started_at": NOW}
         return BotRun.objects.create(**facts | fields)
 
