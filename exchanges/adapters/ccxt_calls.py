@@ -40,6 +40,7 @@ class CcxtCalls:
         client = self._client()
         client.clock.start(self._at, self._started)
         client.session.begin()
+        client.urgent = writing
         try:
             if markets:
                 share_markets(client)

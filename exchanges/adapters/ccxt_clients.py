@@ -53,6 +53,7 @@ class Client:
     session: TransportSession
     budget: RateBudget
     clock: Clock = field(default_factory=Clock)
+    urgent: bool = False
 
 
 def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _egress(api: Any) -> str:
 def _throttle(client: Client, cost: float | None = None) -> None:
     at = now(client)
     client.budget.check(at)
-    client.budget.spend(1.0 if cost is None else float(cost), at, client.session.seconds_left)
+    client.budget.spend(1.0 if cost is None else float(cost), at, client.session.seconds_left, urgent=client.urgent)
 
 
 def now(client: Client) -> datetime:

@@ -92,6 +92,7 @@ class CcxtExchange(CcxtCalls):
     # --- Orders ------------------------------------------------------------------------------------
 
     def create_order(self, order: OrderRequest) -> OrderReport:
+        self._with_route()
         try:
             self._read(lambda api: self._check_steps(api, order), order.symbol)
         except Refused:

@@ -8,9 +8,11 @@ from django.core.cache.backends.base import BaseCache
 
 from exchanges.core.errors import RateLimited
 
-WINDOW_SECONDS = 5
-# What is left unspent, for other programs on this address and for our clock being off the exchange's.
-SHARE = 0.8
+# Long enough for a burst of look-ups where an exchange counts in whole seconds per request (kraken).
+WINDOW_SECONDS = 20
+# What questions may spend; the rest is kept for orders and for other programs on this address.
+SHARE = 0.7
+SHARE_URGENT = 0.9
 _UNIT = 1_000  # cache counters are whole numbers: costs are kept in thousandths
 _GRACE = timedelta(hours=1)
 
@@ -25,7 +27,7 @@ class RateBudget:
     def __init__(self, exchange: str, egress: str = "", *, cost_per_second: float = 10.0) -> None:
         self._name = f"budget:{exchange}:{egress or 'direct'}"
         self._exchange = exchange
-        self._limit = max(1, int(cost_per_second * WINDOW_SECONDS * SHARE * _UNIT))
+        self._whole = cost_per_second * WINDOW_SECONDS * _UNIT
 
     @property
     def _cache(self) -> BaseCache:
@@ -47,11 +49,12 @@ class RateBudget:
         if known is None or until > known:
             self._cache.set(f"{self._name}:ban", until, (until - at + _GRACE).total_seconds())
 
-    def spend(self, cost: float, at: datetime, patience: float) -> None:
+    def spend(self, cost: float, at: datetime, patience: float, *, urgent: bool = False) -> None:
         """Wait for room in the budget, at most ``patience`` seconds; RateLimited when that is not enough."""
         units = max(1, int(cost * _UNIT))
+        limit = int(self._whole * (SHARE_URGENT if urgent else SHARE))
         deadline = time.monotonic() + patience
-        while not self._fits(units):
+        while not self._fits(units, limit):
             wait = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
             if time.monotonic() + wait > deadline:
                 raise RateLimited(
@@ -59,7 +62,7 @@ class RateBudget:
                 )
             time.sleep(wait)
 
-    def _fits(self, units: int) -> bool:
+    def _fits(self, units: int, limit: int) -> bool:
         key = f"{self._name}:{int(time.time()) // WINDOW_SECONDS}"
         if self._cache.add(key, units, 2 * WINDOW_SECONDS):
             return True
@@ -67,7 +70,7 @@ class RateBudget:
             spent = self._cache.incr(key, units)
         except ValueError:  # the window's counter expired in between
             return self._cache.add(key, units, 2 * WINDOW_SECONDS)
-        if spent > self._limit:
+        if spent > limit:
             self._cache.decr(key, units)
             return False
         return True
