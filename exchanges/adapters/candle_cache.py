@@ -15,7 +15,7 @@ import numpy as np
 from django.conf import settings
 from django.core.cache import cache
 
-from exchanges.core.candle_check import first_fault
+from exchanges.core.candle_check import first_fault, in_order, joined
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
 from exchanges.core.errors import Unavailable, UnknownTimeframe
 from exchanges.core.port import MarketSource
@@ -76,7 +76,7 @@ def closed_candles(source: MarketSource, symbol: str, timeframe: str, count: int
     known = ask.older(known, count, end, len(provisional))
     if is_newest:
         cache.set(key, known.last(max(count, KEPT)).to_bytes(), KEEP_SECONDS)
-    seen = _joined(known.candles, provisional)
+    seen = joined([known.candles, provisional])
     return seen[: int(np.searchsorted(seen.opened_at, end))][-count:]
 
 
@@ -95,10 +95,10 @@ class _Question:
             return known, known.candles[:0]
         fresh, later = self._ask(known.end, end)
         if later:
-            return Stretch(known.start, end, _joined(known.candles, fresh)), fresh[:0]
+            return Stretch(known.start, end, joined([known.candles, fresh])), fresh[:0]
         final, provisional = fresh[:-1], fresh[-1:]
         until = int(provisional.opened_at[0]) if len(provisional) else known.end
-        return Stretch(known.start, until, _joined(known.candles, final)), provisional
+        return Stretch(known.start, until, joined([known.candles, final])), provisional
 
     def older(self, known: Stretch, count: int, end: int, provisional: int) -> Stretch:
         """The stretch grown into the past until it holds enough, looking ever further behind a gap."""
@@ -108,7 +108,7 @@ class _Question:
                 return known
             start = max(known.start - (missing << (look + 1)) * self.step, 0)
             fresh, _ = self._ask(start, known.start)
-            known = Stretch(start, known.end, _joined(fresh, known.candles))
+            known = Stretch(start, known.end, joined([fresh, known.candles]))
         enough = count - provisional <= int(np.searchsorted(known.candles.opened_at, end))
         # Nothing older exists: remember that, so as not to ask on every tick.
         return known if enough else Stretch(0, known.end, known.candles)
@@ -123,25 +123,13 @@ class _Question:
             raise
         except (TypeError, ValueError):
             raise Unavailable(f"Expected candles of {self.symbol}, was something else.") from None
-        rows = _sorted(rows)
+        rows = in_order(rows)
         later = bool(len(rows)) and int(rows.opened_at[-1]) >= end
         first, last = (int(np.searchsorted(rows.opened_at, bound)) for bound in (start, end))
         fault = first_fault(rows[first:last], self.timeframe)
         if fault is not None:
             raise Unavailable(f"The candles of {self.symbol} make no sense: {fault[1]}")
         return rows[first:last], later
-
-
-def _sorted(candles: Candles) -> Candles:
-    """By open time; of rows with the same one, the row that came last."""
-    _, index = np.unique(candles.opened_at[::-1], return_index=True)
-    return Candles(*(getattr(candles, name)[len(candles) - 1 - index] for name in COLUMNS))
-
-
-def _joined(first: Candles, second: Candles) -> Candles:
-    if not len(first) or not len(second):
-        return second if len(second) else first
-    return Candles(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in COLUMNS))
 
 
 def _cached(key: str) -> Stretch | None:

@@ -1,5 +1,6 @@
 """Whether candles make sense, and what they cover: the first fault with its row, gaps, quiet candles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,6 +48,25 @@ def report(candles: Candles, timeframe: str) -> CandleReport:
         zero_volume=int((candles.volume == 0).sum()),
         sha256=data_sha256(candles),
     )
+
+
+def in_order(candles: Candles) -> Candles:
+    """Sorted by open time; of several rows with the same one, the row that came last."""
+    _, index = np.unique(candles.opened_at[::-1], return_index=True)
+    kept = len(candles) - 1 - index
+    return Candles(
+        candles.opened_at[kept], candles.open[kept], candles.high[kept],
+        candles.low[kept], candles.close[kept], candles.volume[kept],
+    )  # fmt: skip
+
+
+def joined(parts: Sequence[Candles]) -> Candles:
+    """One after the other; the caller knows that they are in order."""
+    filled = [part for part in parts if len(part)]
+    if len(filled) < 2:
+        return filled[0] if filled else Candles.from_rows([])
+    columns = ("opened_at", "open", "high", "low", "close", "volume")
+    return Candles(*(np.concatenate([getattr(part, name) for part in filled]) for name in columns))
 
 
 def first_fault(candles: Candles, timeframe: str) -> tuple[int, str] | None:

@@ -58,7 +58,7 @@ def data_sha256(candles: Candles) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decimals:
+class Decimals:
     """A float column as whole numbers of its last decimal, and how many representable floats it is off them."""
 
     places: int
@@ -87,12 +87,13 @@ class _Writer:
 
     def prices(self, candles: Candles) -> None:
         columns = (candles.open, candles.high, candles.low, candles.close)
-        places = max((_places(column) for column in columns), default=0)
-        if places > MAX_DECIMALS:
+        needed = [places_of(column) for column in columns]
+        places = max((each for each in needed if each is not None), default=0)
+        if None in needed or max(float(column.max(initial=0.0)) for column in columns) * 10.0**places >= EXACT:
             for name, column in zip(("open", "high", "low", "close"), columns, strict=True):
                 self.floats(name, column)
             return
-        opened, high, low, close = (_as_decimals(column, places) for column in columns)
+        opened, high, low, close = (as_decimals(column, places) for column in columns)
         before = np.concatenate([np.zeros(min(1, len(candles)), dtype=np.int64), close.whole[:-1]])
         self.columns["places"] = places
         self.integers("close", np.diff(close.whole, prepend=np.int64(0)))
@@ -103,11 +104,11 @@ class _Writer:
             self.integers(f"{name}_ulps", packed.ulps)
 
     def volume(self, values: Floats) -> None:
-        places = _places(values)
-        if places > MAX_DECIMALS:
+        places = places_of(values)
+        if places is None:
             self.floats("volume", values)
             return
-        column = _as_decimals(values, places)
+        column = as_decimals(values, places)
         self.columns["volume_places"] = places
         self.integers("volume", column.whole)
         self.integers("volume_ulps", column.ulps)
@@ -174,20 +175,20 @@ def _narrowest(values: Millis) -> str:
     return next(kind for kind in NARROW if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max)
 
 
-def _places(values: Floats) -> int:
-    """The fewest decimals that tell every value apart from its neighbours, or more than MAX_DECIMALS."""
+def places_of(values: Floats) -> int | None:
+    """The fewest decimals that write every value down, give or take two units in the last place of a float."""
     if not np.isfinite(values).all():
-        return MAX_DECIMALS + 1
+        return None
     largest = float(np.abs(values).max(initial=0.0))
     for places in range(MAX_DECIMALS + 1):
         if largest * 10.0**places >= EXACT:
             break
-        if np.abs(_as_decimals(values, places).ulps).max(initial=0) <= 2:
+        if np.abs(as_decimals(values, places).ulps).max(initial=0) <= 2:
             return places
-    return MAX_DECIMALS + 1
+    return None
 
 
-def _as_decimals(values: Floats, places: int) -> _Decimals:
+def as_decimals(values: Floats, places: int) -> Decimals:
     whole = np.rint(values * 10.0**places).astype(np.int64)
     nearest = whole / 10.0**places
-    return _Decimals(places, whole, np.asarray(values, dtype=np.float64).view(np.int64) - nearest.view(np.int64))
+    return Decimals(places, whole, np.asarray(values, dtype=np.float64).view(np.int64) - nearest.view(np.int64))

@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from exchanges.core.candle_check import joined
 from exchanges.core.candles import SECOND, Candles, Floats, Millis, timeframe_ms, to_ms
 from exchanges.core.decimals import from_float
 from exchanges.core.errors import UnknownSymbol
@@ -110,7 +111,7 @@ def candles(symbol: str, timeframe: str, since: int, count: int) -> Candles:
         _from_seconds(instrument, first + done * step, step, min(per_block, count - done))
         for done in range(0, count, per_block)
     ]
-    return _joined(blocks)
+    return joined(blocks)
 
 
 def candles_until(symbol: str, timeframe: str, since: int, limit: int, at: int) -> Candles:
@@ -121,7 +122,7 @@ def candles_until(symbol: str, timeframe: str, since: int, limit: int, at: int) 
     opened_at = first + len(whole) * step
     if len(whole) >= limit or opened_at > now:
         return whole
-    return _joined([whole, _forming(_named(symbol), opened_at, now, exact=step <= EXACT_UP_TO)])
+    return joined([whole, _forming(_named(symbol), opened_at, now, exact=step <= EXACT_UP_TO)])
 
 
 def _named(symbol: str) -> Instrument:
@@ -174,12 +175,6 @@ def _from_minutes(instrument: Instrument, first: int, step: int, count: int) -> 
         path[:, 0].copy(), path.max(axis=1, initial=0.0), path.min(axis=1, initial=np.inf), path[:, -1].copy(),
         lots.reshape(count, width).sum(axis=1) / LOTS_PER_UNIT,
     )  # fmt: skip
-
-
-def _joined(parts: list[Candles]) -> Candles:
-    parts = parts or [Candles.from_rows([])]
-    columns = ("opened_at", "open", "high", "low", "close", "volume")
-    return Candles(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 
 def _price(instrument: Instrument, x: Floats, draw: Hashes) -> Floats:
