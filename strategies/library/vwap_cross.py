@@ -54,7 +54,7 @@ class VWAPCrossStrategy(BaseStrategy):
 
     def warmup_on(self, timeframe_ms: int) -> int:
         # The candle before may close a whole day, whose mean the crossing is measured against.
-        return DAY_MS // timeframe_ms + 1 if self.anchor == "session_utc" else self.minimum
+        return max(DAY_MS // timeframe_ms, 1) + 1 if self.anchor == "session_utc" else self.minimum
 
     def _vwap(self, candles: Candles) -> Floats:
         typical = typical_price(candles.high, candles.low, candles.close)

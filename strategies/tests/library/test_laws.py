@@ -105,6 +105,8 @@ def test_few_candles_are_warming_up(variant, count):
     strategy, candles = built(variant), synthetic(count)
     signals = strategy.signals(candles)
     assert len(signals) == count
+    if 0 < count < strategy.minimum:
+        assert strategy.reason(signals, -1, False) == strategy.warming_up(count)
     if count < strategy.minimum:
         assert not signals.ready.any()
         assert strategy.execute({"candles": candles}, {})["reason"].startswith(f"Warming up: {count} of the ")

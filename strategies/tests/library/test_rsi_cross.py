@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from strategies.core.indicators import calculate_rsi
+from strategies.core.parameters import ParameterError
 from strategies.library.rsi_cross import RSICrossStrategy
 from strategies.tests.places import recorded, synthetic
 
@@ -108,3 +109,10 @@ def test_reasons_carry_the_numbers():
 def test_warmup_depends_on_the_method():
     assert RSICrossStrategy().warmup == RSICrossStrategy().minimum == 16
     assert RSICrossStrategy(rsi_method="wilder").warmup == 521
+
+
+@pytest.mark.parametrize("oversold", [70, 80.5])
+def test_oversold_that_is_not_under_overbought_is_refused(oversold):
+    with pytest.raises(ParameterError) as refused:
+        RSICrossStrategy(oversold=oversold)
+    assert refused.value.errors == {"oversold": f"Expected less than overbought (70), was {oversold}."}

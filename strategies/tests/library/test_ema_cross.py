@@ -1,0 +1,10 @@
+import pytest
+
+from strategies.core.parameters import ParameterError
+from strategies.library.ema_cross import EMACrossStrategy
+
+
+def test_fast_mean_that_is_not_faster_is_refused():
+    with pytest.raises(ParameterError) as refused:
+        EMACrossStrategy(fast_period=50, slow_period=50)
+    assert refused.value.errors == {"fast_period": "Expected less than slow_period (50), was 50."}
