@@ -50,7 +50,7 @@ def walk(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
         touch = Guard(signal + 1, account.price, terms).until(sold, candles) if guarded else None
         if touch is not None:
             account.sell_on_touch(touch)
-            free_from = touch.index
+            free_from = touch.candle
         elif sold < count:
             account.sell_on_signal(sold)
             free_from = sold
@@ -63,7 +63,17 @@ class _Account:
     """One all-in position at a time, in the words of `bots.core.position` without its generality."""
 
     __slots__ = (
-        "amount", "candles", "entry", "entry_fee", "fees", "flow", "floor", "price", "realized", "terms", "trades",
+        "amount",
+        "candles",
+        "entry",
+        "entry_fee",
+        "fees",
+        "floor",
+        "flow",
+        "price",
+        "realized",
+        "terms",
+        "trades",
     )  # fmt: skip
 
     def __init__(self, candles: Candles, terms: Terms) -> None:
@@ -90,7 +100,7 @@ class _Account:
         self._sell(index, from_float(self.candles.open[index]), index - 1, Code.SIGNAL_SELL)
 
     def sell_on_touch(self, touch: Touch) -> None:
-        self._sell(touch.index, touch.price, None, touch.code)
+        self._sell(touch.candle, touch.price, None, touch.code)
 
     def _sell(self, index: int, price: Decimal, signal: int | None, reason: Code) -> None:
         price = self.terms.fill_price(price, Side.SELL)
@@ -103,7 +113,7 @@ class _Account:
         self.trades.append(
             Trade(
                 self.entry - 1, self.entry, signal, index, self.price, price, self.amount,
-                self.entry_fee + fee, gross - self.entry_fee - fee, reason,
+                self.entry_fee, self.entry_fee + fee, gross - self.entry_fee - fee, reason,
             )
         )  # fmt: skip
 

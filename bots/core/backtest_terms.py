@@ -40,8 +40,8 @@ class Terms:
 class Trade(NamedTuple):
     """One closed trade. ``signal`` and ``exit_signal`` are closed candles, ``entry`` and ``exit`` those of the fills.
 
-    ``exit_signal`` is None where a protection closed the trade inside the exit candle. ``fee`` is both legs', ``pnl``
-    net of it. A named tuple, since a backtest makes thousands of them.
+    ``exit_signal`` is None where a protection closed the trade inside the exit candle. ``fee`` is both legs', of which
+    ``entry_fee`` is the entry's; ``pnl`` is net of it. A named tuple, since a backtest makes thousands of them.
     """
 
     signal: int
@@ -51,6 +51,7 @@ class Trade(NamedTuple):
     entry_price: Decimal
     exit_price: Decimal
     amount: Decimal
+    entry_fee: Decimal
     fee: Decimal
     pnl: Decimal
     reason: Code
@@ -69,7 +70,7 @@ class OpenTrade(NamedTuple):
 class Denied(NamedTuple):
     """An order that our own risk refused, at the candle on which it would have been filled."""
 
-    index: int
+    candle: int
     code: Code
 
 

@@ -1,4 +1,4 @@
-"""When a position's stop, target or trailing stop is first touched inside a candle, found in windows, decided exactly."""
+"""When a stop, target or trailing stop is first touched inside a candle: found in windows, decided exactly."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -23,7 +23,7 @@ ROOM: Final = 1 + 1e-12
 class Touch(NamedTuple):
     """``price`` is before slippage."""
 
-    index: int
+    candle: int
     price: Decimal
     code: Code
 

@@ -1,0 +1,134 @@
+"""A simulated run's books: fills folded as the live ledger folds them, trades, losses in a row, orders sent."""
+
+from bisect import bisect_right
+from datetime import timedelta
+from decimal import Decimal
+
+from bots.core.backtest_terms import Denied, OpenTrade, Outcome, Terms, Trade
+from bots.core.codes import Code
+from bots.core.decision import Decided, Opinion, exit_intent, judged
+from bots.core.intent import OrderIntent, Purpose
+from bots.core.position import FillFact, Position, book
+from bots.core.risk import Situation
+from exchanges.core.candles import Candles, from_ms
+from exchanges.core.decimals import ZERO, from_float
+from exchanges.core.fees import fee_of
+from exchanges.core.orders import Side
+from strategies.core.signals import Signals
+
+MINUTE = timedelta(minutes=1)
+
+
+class Account:
+    """What a live run keeps in its rows, in memory; every figure is the fold of the fills."""
+
+    def __init__(self, candles: Candles, terms: Terms) -> None:
+        self.candles, self.terms = candles, terms
+        self.position = Position()
+        self.trades: list[Trade] = []
+        self.denied: list[Denied] = []
+        self.kept: OpenTrade | None = None
+        self.order_times: list[int] = []
+        self.loss_streak = 0
+        self.last_loss: int | None = None
+
+    @property
+    def cash(self) -> Decimal:
+        return self.terms.capital + self.position.cash
+
+    @property
+    def side(self) -> Side:
+        """Of the order that would come next, and so of the price it would see."""
+        return Side.SELL if self.position.amount > 0 else Side.BUY
+
+    def equity(self, price: Decimal) -> Decimal:
+        return self.terms.capital + self.position.profit(price)
+
+    def situation(self, index: int, price: Decimal, mark: Decimal, peak: Decimal, day_start: Decimal) -> Situation:
+        """As of the fill candle's open; ``price`` is what an order would see, ``mark`` what equity is measured at."""
+        opened_at = int(self.candles.opened_at[index])
+        equity = self.equity(mark)
+        return Situation(
+            at=from_ms(opened_at),
+            market=self.terms.market,
+            limits=self.terms.limits,
+            position=self.position,
+            price=price,
+            cash=self.cash,
+            equity=equity,
+            peak_equity=max(peak, equity),
+            day_start_equity=day_start,
+            orders_last_minute=self._orders_since(opened_at - 60_000),
+            loss_streak=self.loss_streak,
+            last_loss_at=None if self.last_loss is None else from_ms(self.last_loss),
+        )
+
+    def _orders_since(self, ms: int) -> int:
+        return len(self.order_times) - bisect_right(self.order_times, ms)
+
+    def carry_out(self, decided: Decided, index: int, price: Decimal) -> bool:
+        """Fill what was decided at the candle's open, or note the denial; whether something was filled."""
+        if decided.intent is not None:
+            self._fill(decided.intent, index, price, index - 1, decided.code)
+            return True
+        if decided.code not in QUIET:
+            self.denied.append(Denied(index, decided.code))
+        return False
+
+    def protect(self, now: Situation, index: int, code: Code) -> bool:
+        """Sell what a touched level asks for, if the exchange would take the order."""
+        decided = judged(exit_intent(now, Purpose.STOP), now, code, "")
+        if decided.intent is None:
+            self.denied.append(Denied(index, decided.code))
+            return False
+        self._fill(decided.intent, index, now.price, None, code)
+        return True
+
+    def _fill(self, intent: OrderIntent, index: int, price: Decimal, signal: int | None, code: Code) -> None:
+        market, opened_at = self.terms.market, int(self.candles.opened_at[index])
+        fee = fee_of(intent.amount * price, market.taker_fee)
+        fact = FillFact(intent.side, intent.amount, price, fee, market.quote, from_ms(opened_at))
+        booked = book(self.position, fact, market.base, market.quote)
+        self.order_times.append(opened_at)
+        self.position = booked.position
+        if booked.pnl is None:
+            self.kept = OpenTrade(index - 1, index, price, intent.amount, fee)
+        else:
+            self._close(index, price, signal, fee, booked.pnl, code)
+
+    def _close(self, index: int, price: Decimal, signal: int | None, fee: Decimal, pnl: Decimal, code: Code) -> None:
+        kept = self.kept
+        if kept is None or self.position.amount != ZERO:
+            raise AssertionError(f"Expected a position that one sell closes, {self.position.amount} was left.")
+        self.trades.append(
+            Trade(
+                kept.signal, kept.entry, signal, index, kept.entry_price, price, kept.amount,
+                kept.fee, kept.fee + fee, pnl, code,
+            )
+        )  # fmt: skip
+        self.kept = None
+        if pnl < 0:
+            self.loss_streak, self.last_loss = self.loss_streak + 1, int(self.candles.opened_at[index])
+        else:
+            self.loss_streak = 0
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.trades, self.kept, self.position, self.denied)
+
+
+#: Decisions that are no denial.
+QUIET = frozenset({Code.WARMING_UP, Code.NO_SIGNAL, Code.ALREADY_IN_POSITION, Code.NO_POSITION_TO_SELL})
+
+
+def opinion_on(signals: Signals, candles: Candles, index: int) -> Opinion:
+    """The opinion without its wording: a backtest makes thousands of decisions and shows a few."""
+    return Opinion(
+        candle_opened_at=from_ms(int(candles.opened_at[index])),
+        close=from_float(candles.close[index]),
+        entry=bool(signals.entry[index]),
+        exit=bool(signals.exit[index]),
+        ready=bool(signals.ready[index]),
+        confidence=float(signals.confidence[index]),
+        reason_flat="",
+        reason_holding="",
+    )

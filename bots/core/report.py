@@ -1,0 +1,154 @@
+"""The report of one backtest as every face shows it: page, API and command, JSON and CSV."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bots.core.backtest import Window
+from bots.core.backtest_terms import ENGINE_VERSION, Outcome, Terms
+from bots.core.performance import Measured, Stats, measure, trade_return_pct
+from exchanges.core.candle_pack import data_sha256
+from exchanges.core.candles import Candles, from_ms, gaps
+from exchanges.core.decimals import from_float
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRow:
+    """One closed trade; ``fee`` and ``pnl`` in quote, ``pnl`` net of both fees."""
+
+    signal_at: datetime
+    entry_at: datetime
+    exit_signal_at: datetime | None
+    exit_at: datetime
+    entry_price: Decimal
+    exit_price: Decimal
+    amount: Decimal
+    fee: Decimal
+    pnl: Decimal
+    return_pct: float
+    candles_held: int
+    exit_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPosition:
+    """What is held after the last candle, marked at its close; ``unrealized_pnl`` is net of the entry's fee."""
+
+    signal_at: datetime
+    entry_at: datetime
+    entry_price: Decimal
+    amount: Decimal
+    fee: Decimal
+    marked_at: datetime
+    mark_price: Decimal
+    unrealized_pnl: Decimal
+    return_pct: float
+    candles_held: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What the figures were computed from; the hash is of the candles and those of the warm-up before them."""
+
+    sha256: str
+    candles: int
+    warmup_candles: int
+    gaps: int
+    missing: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    stats: Stats
+    trades: Sequence[TradeRow]
+    open_position: OpenPosition | None
+    monthly_returns_pct: Mapping[str, float]
+    denied: Mapping[str, int]
+    data: DataFacts
+    measured: Measured
+    engine: str = ENGINE_VERSION
+
+    def document(self) -> dict[str, Any]:
+        """As JSON-ready field names; values stay Decimal and datetime."""
+        return {
+            "stats": asdict(self.stats),
+            "trades": [{name: getattr(row, name) for name in TradeRow.__slots__} for row in self.trades],
+            "open_position": asdict(self.open_position) if self.open_position else None,
+            "monthly_returns_pct": dict(self.monthly_returns_pct),
+            "denied": dict(self.denied),
+            "data": asdict(self.data),
+            "engine": self.engine,
+        }
+
+
+def data_facts(window: Window, timeframe: str, sha256: str | None = None) -> DataFacts:
+    """Pass the hash where it is already known."""
+    candles, found = window.candles, gaps(window.candles, timeframe)
+    return DataFacts(
+        sha256=sha256 or data_sha256(window.read),
+        candles=len(candles),
+        warmup_candles=len(window.read) - len(candles),
+        gaps=len(found),
+        missing=sum(missing for _, missing in found),
+        first=from_ms(int(candles.opened_at[0])),
+        last=from_ms(int(candles.opened_at[-1])),
+    )
+
+
+def report(outcome: Outcome, candles: Candles, terms: Terms, data: DataFacts) -> Report:
+    measured = measure(outcome, candles, terms)
+    return Report(
+        stats=measured.stats,
+        trades=trade_rows(outcome, candles, measured),
+        open_position=open_position(outcome, candles, terms),
+        monthly_returns_pct=measured.monthly_returns_pct,
+        denied=dict(sorted(Counter(denied.code.value for denied in outcome.denied).items())),
+        data=data,
+        measured=measured,
+    )
+
+
+def trade_rows(outcome: Outcome, candles: Candles, measured: Measured) -> list[TradeRow]:
+    times = candles.opened_at
+    returns = measured.trade_returns_pct.tolist()
+    return [
+        TradeRow(
+            signal_at=from_ms(times[trade.signal]),
+            entry_at=from_ms(times[trade.entry]),
+            exit_signal_at=None if trade.exit_signal is None else from_ms(times[trade.exit_signal]),
+            exit_at=from_ms(times[trade.exit]),
+            entry_price=trade.entry_price,
+            exit_price=trade.exit_price,
+            amount=trade.amount,
+            fee=trade.fee,
+            pnl=trade.pnl,
+            return_pct=percent,
+            candles_held=trade.exit - trade.entry,
+            exit_reason=trade.reason.value,
+        )
+        for trade, percent in zip(outcome.trades, returns, strict=True)
+    ]
+
+
+def open_position(outcome: Outcome, candles: Candles, terms: Terms) -> OpenPosition | None:
+    kept = outcome.open
+    if kept is None:
+        return None
+    mark = from_float(candles.close[-1])
+    return OpenPosition(
+        signal_at=from_ms(candles.opened_at[kept.signal]),
+        entry_at=from_ms(candles.opened_at[kept.entry]),
+        entry_price=kept.entry_price,
+        amount=kept.amount,
+        fee=kept.fee,
+        marked_at=from_ms(candles.opened_at[-1]),
+        mark_price=mark,
+        unrealized_pnl=kept.amount * (mark - kept.entry_price) - kept.fee,
+        return_pct=trade_return_pct(kept.entry_price, mark, Decimal(0)) - float(terms.fee) * 100,
+        candles_held=len(candles) - kept.entry,
+    )

@@ -1,0 +1,95 @@
+"""What the research commands share: the options of a backtest, their failures, and the tables they print."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management.base import CommandParser
+
+from accounts.management.base import ConsoleCommand, Exit, instant
+from bots.core.backtest import NoCandles
+from bots.core.backtest_request import RequestError
+from bots.core.report import Report
+from bots.management.commands.bot_start import json_object, money
+from exchanges.core.candle_csv import CandleFileError
+from exchanges.core.decimals import plain
+from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol
+from strategies.core.errors import UnknownStrategy
+
+FIELDS = (
+    "strategy", "exchange", "symbol", "timeframe", "since", "until", "capital", "fee", "slippage", "params", "limits",
+)  # fmt: skip
+
+
+class ResearchCommand(ConsoleCommand):
+    takes_at = True
+    # Neither checks nor migrations matter to a computation; a file needs not even a database.
+    requires_system_checks: list[str] = []
+    failures: ClassVar[Mapping[type[Exception], int]] = {
+        **ConsoleCommand.failures,
+        RequestError: Exit.INVALID,
+        CandleFileError: Exit.INVALID,
+        NoCandles: Exit.INVALID,
+        UnknownStrategy: Exit.NOT_FOUND,
+        UnknownExchange: Exit.NOT_FOUND,
+        UnknownSymbol: Exit.NOT_FOUND,
+        FileNotFoundError: Exit.NOT_FOUND,
+        IsADirectoryError: Exit.INVALID,
+        PermissionError: Exit.REFUSED,
+        ExchangeFault: Exit.UNAVAILABLE,
+    }
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--strategy", required=True)
+        parser.add_argument("--exchange", required=True)
+        parser.add_argument("--symbol", required=True)
+        parser.add_argument("--timeframe", required=True)
+        parser.add_argument("--since", type=instant, metavar="ISO", help="First open time that counts; default: all.")
+        parser.add_argument("--until", type=instant, metavar="ISO", help="First open time that no longer counts.")
+        parser.add_argument("--capital", type=money, required=True, help="In the symbol's quote.")
+        parser.add_argument("--fee", type=money, required=True, help="Fraction of each leg: 0.001 is 0.1 %%.")
+        parser.add_argument("--slippage", type=money, help="Fraction that each fill is worse than the price.")
+        parser.add_argument("--params", type=json_object, default={}, metavar="JSON")
+        parser.add_argument("--limits", type=json_object, default={}, metavar="JSON")
+        parser.add_argument("--csv", type=Path, metavar="FILE", help="These candles, instead of stored ones.")
+
+    def given(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The request under the API's field names."""
+        return {name: options[name] for name in FIELDS if options.get(name) is not None}
+
+
+def report_lines(report: Report, title: str, quote: str) -> Iterator[str]:
+    """A compact table: the result beside buy and hold, fees on their own line."""
+    stats, data = report.stats, report.data
+    yield title
+    yield f"{data.candles:,} candles, {data.first:%Y-%m-%d %H:%M} to {data.last:%Y-%m-%d %H:%M} UTC, {data.gaps} gaps"
+    yield ""
+    rows = (
+        ("Return", signed(stats.return_pct), "Buy and hold", signed(stats.buy_and_hold_close_to_close_pct)),
+        ("Final equity", f"{stats.final_equity:,.2f} {quote}", "Fees paid", f"{stats.fees_closed:,.2f} {quote}"),
+        ("Closed trades", f"{stats.closed_trades:,}", "Win rate", percent(stats.win_rate_pct)),
+        ("Profit factor", ratio(stats.profit_factor), "Average trade", signed(stats.avg_trade_return_pct)),
+        ("Best trade", signed(stats.best_trade_pct), "Worst trade", signed(stats.worst_trade_pct)),
+        ("Max drawdown", percent(stats.max_drawdown_pct), "Longest", f"{stats.longest_drawdown_candles:,} candles"),
+        ("Sharpe (daily, √365)", ratio(stats.sharpe_daily_365), "Sortino", ratio(stats.sortino_daily_365)),
+        ("Exposure", percent(stats.exposure_pct), "Net profit, closed", f"{stats.net_pnl_closed:,.2f} {quote}"),
+    )
+    for left, value, right, other in rows:
+        yield f"{left:<21}{value:>18}   {right:<19}{other:>18}"
+    if report.open_position is not None:
+        held = report.open_position
+        yield f"Still open: {plain(held.amount)} bought at {plain(held.entry_price)}, now {signed(held.return_pct)}."
+    for code, count in report.denied.items():
+        yield f"Denied by a limit: {count:,} × {code}"
+
+
+def signed(value: float | None) -> str:
+    return "—" if value is None else f"{value:+,.2f} %"
+
+
+def percent(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.2f} %"
+
+
+def ratio(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.3f}"
