@@ -15,12 +15,12 @@ def rounded(values: Floats) -> Floats:
 
 
 def gap(left: Floats, right: Floats | float, scale: Floats) -> Floats:
-    """``left − right``, exactly 0.0 where that is noise on prices of the given scale.
+    """``left − right``, exactly 0.0 where that is noise on prices of the given scale (never negative).
 
     Rounding to 8 decimals would not do here: a coin that costs 0.00000123 moves in steps of 0.00000001.
     """
     difference = left - right
-    difference[np.abs(difference) <= np.abs(scale) * SAME] = 0.0
+    difference[np.abs(difference) <= scale * SAME] = 0.0
     return difference
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from talib import _ta_lib as ta  # `import talib` would pull pandas in where it is installed
 
 from strategies.core.ratchet import ratchet
-from strategies.core.rolling import Flags, Floats, padded, rolling_all, rolling_mean_and_deviation, rolling_sum
+from strategies.core.rolling import Flags, Floats, chunks, padded, rolling_all, rolling_mean_and_deviation, rolling_sum
 
 DAY_MS = 86_400_000
 # After this many periods without a new close, what Wilder's averages remember is no longer evidence.
@@ -64,15 +64,15 @@ def rsi_cutler(closes: Floats, period: int = 14) -> Floats:
 
     100·gains/(gains + losses), which is the seed's 100 − 100/(1 + gains/losses); no gain and no loss: 50.
     """
-    if len(closes) <= period:
-        return np.full(len(closes), np.nan)
-    changes = np.diff(_ticks(closes))
-    moved = rolling_sum(np.abs(changes), period)
-    gained = rolling_sum(np.maximum(changes, 0.0, out=changes), period)
-    gained *= 100.0
     values = np.full(len(closes), 50.0)
     values[:period] = np.nan
-    np.divide(gained, moved, out=values[period:], where=moved > 0)
+    ticks = _ticks(closes)
+    for begin, end in chunks(len(closes) - period):
+        changes = np.diff(ticks[begin : end + period])
+        moved = rolling_sum(np.abs(changes), period)
+        gained = rolling_sum(np.maximum(changes, 0.0, out=changes), period)
+        gained *= 100.0
+        np.divide(gained, moved, out=values[period + begin : period + end], where=moved > 0)
     return values
 
 

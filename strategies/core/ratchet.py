@@ -11,7 +11,12 @@ from strategies.core.rolling import Flags, Floats
 MEMORY = 256
 
 
-def _beginnings(opened_at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.intp], ...]:
+# With no more runs than this, plain floats are faster than arrays.
+FEW = 64
+Runs = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
+
+def _beginnings(opened_at: npt.NDArray[np.int64]) -> Runs:
     """For every block of `MEMORY` slots of time: where its run begins, where its own candles begin, where they end.
 
     Blocks hang on the clock, not on the first candle, so that any stretch of candles has the same ones.
@@ -27,15 +32,42 @@ def _beginnings(opened_at: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.intp],
 def ratchet(
     upper: Floats, lower: Floats, closes: Floats, opened_at: npt.NDArray[np.int64]
 ) -> tuple[Floats, Flags, Flags]:
-    """(line, rising, flipped) from the raw bands, all defined; a run begins as falling, at the upper band.
+    """(line, rising, flipped) from the raw bands, all defined; a run begins as falling, at the upper band."""
+    count = len(closes)
+    if not count:
+        return np.empty(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_)
+    runs = _beginnings(opened_at)
+    return (_one_by_one if len(runs[0]) <= FEW else _side_by_side)(upper, lower, closes, runs)
 
-    All blocks are run side by side: the loop is over the candles of one run, whatever the number of blocks.
-    """
+
+def _one_by_one(upper: Floats, lower: Floats, closes: Floats, runs: Runs) -> tuple[Floats, Flags, Flags]:
+    """For the short window of a live run, on which the other way would spend its time calling numpy."""
+    rows: list[tuple[float, bool, bool]] = []
+    for begin, own, end in zip(*(part.tolist() for part in runs), strict=True):
+        window = slice(begin, end)
+        rows += _run(upper[window].tolist(), lower[window].tolist(), closes[window].tolist())[own - begin :]
+    line, rising, flipped = zip(*rows, strict=True)
+    return np.array(line), np.array(rising, np.bool_), np.array(flipped, np.bool_)
+
+
+def _run(uppers: list[float], lowers: list[float], closes: list[float]) -> list[tuple[float, bool, bool]]:
+    high, low, up, before = uppers[0], lowers[0], False, closes[0]
+    rows = [(high, up, False)]
+    for upper, lower, close in zip(uppers[1:], lowers[1:], closes[1:], strict=True):
+        noise = close * SAME
+        high = upper if upper < high or before - high > noise else high
+        low = lower if lower > low or low - before > noise else low
+        was, up = up, low - close <= noise if up else close - high > noise
+        rows.append((low if up else high, up, was != up))
+        before = close
+    return rows
+
+
+def _side_by_side(upper: Floats, lower: Floats, closes: Floats, runs: Runs) -> tuple[Floats, Flags, Flags]:
+    """All runs at once: the loop is over the candles of one run, whatever their number."""
     count = len(closes)
     line, rising, flipped = np.empty(count), np.zeros(count, np.bool_), np.zeros(count, np.bool_)
-    if not count:
-        return line, rising, flipped
-    begin, own, ends = _beginnings(opened_at)
+    begin, own, ends = runs
     high, low, up = upper[begin], lower[begin], np.zeros(len(begin), np.bool_)
     was, before = up, closes[begin]
     for step in range(int(np.max(ends - begin))):

@@ -5,11 +5,14 @@ window is added up by the same tree of pairs (1 + 1, 2 + 2, 4 + 4, …), so that
 run over its warm-up get the same bits, in O(n log period).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+CHUNK = 16_384
 
 
 def padded(values: Floats, length: int) -> Floats:
@@ -18,6 +21,11 @@ def padded(values: Floats, length: int) -> Floats:
     if len(values):
         whole[length - len(values) :] = values
     return whole
+
+
+def chunks(count: int) -> Iterator[tuple[int, int]]:
+    """(begin, end) of stretches that stay in the processor's cache while several steps are taken on each."""
+    return ((begin, min(begin + CHUNK, count)) for begin in range(0, count, CHUNK))
 
 
 def rolling_sum(values: Floats, period: int) -> Floats:
@@ -64,8 +72,15 @@ def _joined(left: Spread, left_size: int, right: Spread, right_size: int) -> Spr
 def rolling_mean_and_deviation(values: Floats, period: int) -> Spread:
     """Mean and population standard deviation of each ``period`` neighbors, without cancellation."""
     count = max(len(values) - period + 1, 0)
-    if not count:
-        return np.zeros(0), np.zeros(0)
+    mean, deviation = np.empty(count), np.empty(count)
+    for begin, end in chunks(count):
+        mean[begin:end], squares = _mean_and_squares(values[begin : end + period - 1], period)
+        np.sqrt(squares / period, out=deviation[begin:end])
+    return mean, deviation
+
+
+def _mean_and_squares(values: Floats, period: int) -> Spread:
+    count = len(values) - period + 1
     level: Spread = (values, np.zeros(len(values)))
     total, size, done = level, 1, 0
     while True:
@@ -74,6 +89,6 @@ def rolling_mean_and_deviation(values: Floats, period: int) -> Spread:
             total = _joined(total, done, part, size) if done else part
             done += size
         if size * 2 > period:
-            return total[0], np.sqrt(total[1] / period)
+            return total
         level = _joined((level[0][:-size], level[1][:-size]), size, (level[0][size:], level[1][size:]), size)
         size *= 2
