@@ -1,0 +1,124 @@
+"""Between candles: protections, failed exits, and entries that are called back."""
+
+from datetime import timedelta
+from decimal import Decimal as D
+
+import pytest
+
+from accounts.audit import CONSOLE
+from accounts.models import User
+from bots import gates, rounds, watch
+from bots.core.codes import Code
+from bots.models import BotRun, Decision, GateState, Level, Order, Status, TradeLog
+from bots.testing import START, Stage, scripted_candles, staged, start_run
+
+
+def play(stage: Stage, last: int, first: int = 0) -> None:
+    for index in range(first, last + 1):
+        rounds.whole_round(stage.closes(index))
+
+
+def sold(run: BotRun) -> list[tuple[str, D]]:
+    sells = TradeLog.objects.filter(run=run, side="sell").order_by("id").select_related("order")
+    return [(Decision.objects.get(order=trade.order).code, trade.price) for trade in sells]
+
+
+@pytest.mark.parametrize(
+    ("limits", "prices", "code", "price"),
+    [
+        ({"stop_loss_pct": "5"}, [100, 100, 100, 96, 95, 94, 94], Code.STOP_LOSS, D(95)),
+        ({"take_profit_pct": "10"}, [100, 100, 100, 109, 110, 111, 111], Code.TAKE_PROFIT, D(110)),
+        ({"trailing_stop_pct": "4"}, [100, 100, 100, 120, 116, 115, 114], Code.TRAILING_STOP, D(115)),
+    ],
+)
+def test_a_protection_sells_at_its_level_once(
+    alice: User, monkeypatch: pytest.MonkeyPatch, limits: dict[str, str], prices: list[float], code: Code, price: D
+) -> None:
+    with staged(Stage(scripted_candles([0, 1, 0, 0, 0, 0, 0], prices)), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits=limits)
+        play(stage, 5)
+    assert sold(run) == [(code, price)]
+    run.refresh_from_db()
+    assert (run.held, run.status) == (0, Status.RUNNING)
+
+
+def test_a_price_above_the_stop_sells_nothing(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = [100, 100, 100, 96, 96, 96, 96]
+    with staged(Stage(scripted_candles([0, 1, 0, 0, 0, 0, 0], prices)), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits={"stop_loss_pct": "5"})
+        play(stage, 5)
+    assert sold(run) == []
+
+
+def test_an_exit_that_a_halt_denied_is_made_after_the_resume(alice: User, stage: Stage) -> None:
+    run = start_run(alice)
+    play(stage, 5)
+    gates.switch(Level.RUN, run.pk, "halt", "drill", stage.closes(5), CONSOLE)
+    play(stage, 6, 6)
+    assert Decision.objects.filter(run=run, code=Code.TRADING_HALTED).exists()
+    assert sold(run) == []
+    gates.switch(Level.RUN, run.pk, "resume", "drill over", stage.closes(6), CONSOLE)
+    rounds.whole_round(stage.closes(7))
+    assert sold(run) == [(Code.SIGNAL_SELL, D(108))]
+
+
+def test_tries_of_an_exit_are_spaced(alice: User, stage: Stage) -> None:
+    run = start_run(alice)
+    play(stage, 5)
+    gates.switch(Level.RUN, run.pk, "halt", "drill", stage.closes(5), CONSOLE)
+    for seconds in range(0, 21, 2):
+        rounds.whole_round(stage.closes(6) + timedelta(seconds=seconds))
+    assert Decision.objects.filter(run=run, code=Code.TRADING_HALTED).count() == 2
+
+
+def test_flatten_turns_entries_off_before_it_sells(alice: User, stage: Stage) -> None:
+    holding, flat = start_run(alice), start_run(alice)
+    play(stage, 2)
+    gates.switch(Level.RUN, flat.pk, "reduce", "one only", stage.closes(2), CONSOLE)
+    play(stage, 3, 3)
+    gate = gates.switch(Level.USER, alice.pk, "flatten", "market crash", stage.closes(3), CONSOLE)
+    assert gate.state == GateState.REDUCING
+    rounds.whole_round(stage.closes(4))
+    holding.refresh_from_db()
+    flat.refresh_from_db()
+    assert sold(holding) == [(Code.MANUAL_CLOSE, D(105))]
+    assert (holding.status, flat.status) == (Status.STOPPED, Status.STOPPED)
+
+
+def test_the_switch_wants_a_known_action_and_a_reason(alice: User) -> None:
+    with pytest.raises(ValueError, match="action"):
+        gates.switch(Level.PLATFORM, 0, "explode", "because", START, CONSOLE)
+    with pytest.raises(ValueError, match="reason"):
+        gates.switch(Level.PLATFORM, 0, "halt", "  ", START, CONSOLE)
+
+
+@pytest.mark.parametrize("level", [Level.PLATFORM, Level.USER, Level.RUN])
+def test_a_switch_speaks_for_the_runs_below_it(alice: User, bob: User, stage: Stage, level: Level) -> None:
+    run, other = start_run(alice), start_run(bob)
+    target = {Level.PLATFORM: 0, Level.USER: alice.pk, Level.RUN: run.pk}[level]
+    gates.switch(level, target, "halt", "drill", START, CONSOLE)
+    play(stage, 4)
+    assert not Order.objects.filter(run=run).exists()
+    assert Order.objects.filter(run=other).exists() == (level != Level.PLATFORM)
+
+
+def test_a_resting_entry_is_called_back_by_a_halt(alice: User, stage: Stage) -> None:
+    run = start_run(alice)
+    play(stage, 2)
+    # Between two recorded prices an order rests until the next one.
+    rounds.whole_round(stage.closes(3) + timedelta(seconds=1))
+    order = Order.objects.get(run=run)
+    assert order.state == "OPEN"
+    gates.switch(Level.RUN, run.pk, "halt", "drill", stage.closes(3), CONSOLE)
+    watch.watch_positions(stage.closes(3) + timedelta(seconds=2))
+    order.refresh_from_db()
+    assert (order.state, order.filled) == ("CANCELED", 0)
+
+
+def test_a_market_without_a_price_leaves_the_run_alone(alice: User, stage: Stage) -> None:
+    run = start_run(alice, limits={"stop_loss_pct": "1"})
+    play(stage, 4)
+    stage.down = True
+    report = watch.watch_positions(stage.closes(5))
+    assert len(report.faults) == 1
+    assert sold(run) == []
