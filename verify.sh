@@ -10,7 +10,8 @@ PYTHON=$VENV/bin/python
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 # Nothing of the operator's own configuration, database or secrets takes part.
-unset DATABASE_URL REDIS_URL DEBUG HTTPS ALLOWED_HOSTS LIVE_TRADING EXCHANGE_OVERRIDES
+# shellcheck disable=SC2046
+unset $(sed -n 's/^#\([A-Z_]*\)=.*/\1 \1_FILE/p' .env.example)
 export VAR_DIR=$WORK/var COVERAGE_FILE=$WORK/coverage PYTHONDONTWRITEBYTECODE=1
 "$PYTHON" -c 'from tradingbot.secrets import ensure_embedded_secrets; ensure_embedded_secrets()'
 
@@ -25,7 +26,7 @@ migrations() { "$PYTHON" manage.py makemigrations --check --dry-run; }
 deployment() { HTTPS=on "$PYTHON" manage.py check --deploy --fail-level WARNING; }
 tests() { "$PYTHON" -m pytest -n 2 --dist worksteal --cov --cov-report= ; }
 coverage() { "$PYTHON" -m coverage report --include='*/core/*' --skip-covered --show-missing --fail-under=100; }
-postgres() { TEST_DATABASE=postgres "$PYTHON" -m pytest -n 2 --dist worksteal -m 'django_db and not browser and not slow'; }
+postgres() { TEST_DATABASE=postgres "$PYTHON" -m pytest -n 2 --dist worksteal -m 'django_db and not browser and not slow and not nightly'; }
 
 failed=()
 step() {

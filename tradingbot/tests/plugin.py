@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,14 +11,9 @@ from pathlib import Path
 import pytest
 
 from tradingbot.tests import network
-from tradingbot.tests.places import NO_DATA
+from tradingbot.tests.places import NO_DATA, PROJECT
 
-VARIABLES = (
-    *("ADMIN_PATH", "ALLOWED_HOSTS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG"),
-    *("EMAIL_URL", "ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "EXCHANGE_OVERRIDES", "HTTPS", "LIVE_TRADING"),
-    *("LOG_LEVEL", "REDIS_URL", "SECRET_KEY", "SENTRY_DSN", "SIGNUP_OPEN", "STRATEGY_MODULES", "TRUSTED_PROXIES"),
-    "VAR_DIR",
-)
+VARIABLES = re.findall(r"(?m)^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"))
 # Not parts of the machine that .ci/run could install.
 ALLOWED_SKIPS = (NO_DATA.split("(", maxsplit=1)[0], "no container engine", "no advisory service")
 POSTGRES = "TEST_POSTGRES_URL"
