@@ -78,11 +78,13 @@ def exact(value: Decimal | None) -> str:
 
 @register.filter
 def utc(at: datetime | None, form: str = "") -> SafeString | str:
-    """``2026-11-23 12:04:10 UTC``; with "time" only the time, with "minute" without seconds."""
+    """``2026-11-23 12:04:10 UTC``; the other forms stand under a head that says UTC."""
     if at is None:
         return UNKNOWN
     at = at.astimezone(UTC)
-    pattern = {"time": "%H:%M:%S", "minute": "%Y-%m-%d %H:%M", "short": "%m-%d %H:%M:%S"}.get(form, "%Y-%m-%d %H:%M:%S UTC")
+    pattern = {"time": "%H:%M:%S", "minute": "%Y-%m-%d %H:%M", "seconds": "%Y-%m-%d %H:%M:%S", "short": "%m-%d %H:%M:%S"}.get(
+        form, "%Y-%m-%d %H:%M:%S UTC"
+    )
     return format_html('<time datetime="{}" title="{}">{}</time>', _iso(at), f"{at:%Y-%m-%d %H:%M:%S} UTC", at.strftime(pattern))
 
 
@@ -190,3 +192,27 @@ def patience(timeframe: str) -> int:
 @register.filter
 def get(mapping: Mapping[str, Any], key: str) -> Any:
     return mapping.get(key)
+
+
+@register.filter
+def times(value: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if value is None or other is None else value * other
+
+
+@register.filter
+def plain_signed(value: Decimal, quote: str = "") -> str:
+    """As `signed`, without markup: for a window's title."""
+    rounded = _rounded(value, quote)
+    return f"{'+' if rounded > 0 else ''}{_grouped(rounded)}"
+
+
+@register.filter
+def reading(value: float | Decimal | None) -> str:
+    """An indicator's value."""
+    return UNKNOWN if value is None else price(Decimal(str(value)))
+
+
+@register.filter
+def limit_name(name: str) -> str:
+    """``max_drawdown_pct`` as people say it."""
+    return str(name).replace("_pct", ", %").replace("_", " ").capitalize()
