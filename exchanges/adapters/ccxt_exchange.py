@@ -59,6 +59,7 @@ class CcxtExchange(CcxtCalls):
     def fetch_candles(self, symbol: str, timeframe: str, since: datetime, limit: int) -> Candles:
         if timeframe not in self.timeframes():
             raise UnknownTimeframe(f"Expected one of {', '.join(self.timeframes())} on {self.name}, was {timeframe!r}.")
+        self._read(lambda api: None, symbol)
         rows: dict[int, list[Any]] = {}
         step, cursor = timeframe_ms(timeframe), to_ms(since)
         cursor += -cursor % step

@@ -119,7 +119,7 @@ class Matching:
             self.books.update("orders", order_id, held_until=until)
 
     def _rest(self, order: Row, ms: int) -> None:
-        low, high = self.prices.range(order["symbol"], order["checked_ms"], ms)
+        low, high = self.prices.range(order["symbol"], order["created_ms"], order["checked_ms"], ms)
         self.books.update("orders", order["id"], checked_ms=ms)
         if order["stop_price"] is not None:
             stop = Decimal(order["stop_price"])

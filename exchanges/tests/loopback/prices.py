@@ -81,15 +81,16 @@ class Prices:
         over = ms >= int(rows.opened_at[index]) + timeframe_ms(timeframe)
         return from_float(rows.close[index] if over else rows.open[index])
 
-    def range(self, symbol_id: str, since: int, until: int) -> tuple[Decimal, Decimal]:
-        """(lowest, highest) price from ``since`` to ``until``: what a resting order met in between."""
+    def range(self, symbol_id: str, placed: int, since: int, until: int) -> tuple[Decimal, Decimal]:
+        """(lowest, highest) price of the candles that closed after ``since``, and opened after the order was placed."""
         now = self.at(symbol_id, until)
         candles = self._finest(symbol_id)
         if symbol_id in self._set or candles is None:
             return now, now
         timeframe, rows = candles
-        first = int(np.searchsorted(rows.opened_at, since, side="left"))
-        last = int(np.searchsorted(rows.opened_at, until - timeframe_ms(timeframe), side="right"))
+        step = timeframe_ms(timeframe)
+        first = int(np.searchsorted(rows.opened_at, max(placed, since - step + 1), side="left"))
+        last = int(np.searchsorted(rows.opened_at, until - step, side="right"))
         if last <= first:
             return now, now
         low, high = from_float(rows.low[first:last].min()), from_float(rows.high[first:last].max())
