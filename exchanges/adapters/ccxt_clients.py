@@ -10,19 +10,22 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
 from exchanges.adapters.ccxt_contracts import SPOT_ONLY, Contract, contract_of
+from exchanges.adapters.ccxt_reading import market_of
 from exchanges.adapters.ccxt_transport import CALL_SECONDS, TransportSession
 from exchanges.adapters.rate_budget import RateBudget
 from exchanges.core.candles import from_ms, to_ms
 from exchanges.core.errors import Unavailable
+from exchanges.core.market import Market
 from exchanges.vault import Credentials
 
 MARKETS_SECONDS = 3600.0
+RETRY_SECONDS = 60.0
 CLIENTS_PER_THREAD = 64
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class Client:
     budget: RateBudget
     clock: Clock = field(default_factory=Clock)
     urgent: bool = False
+    markets: Mapping[str, Market] = field(default_factory=dict)
 
 
 def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,6 +146,7 @@ def _know_spot_errors(api: Any) -> None:
 class _Loaded:
     api: Any
     at: float
+    markets: Mapping[str, Market]
 
 
 _loaded: dict[tuple[str, str], _Loaded] = {}
@@ -161,6 +166,7 @@ def share_markets(client: Client) -> None:
         if known is None or time.monotonic() - known.at > MARKETS_SECONDS:
             known = _load(client, known)
             _loaded[key] = known
+    client.markets = known.markets
     if client.api.markets is not known.api.markets:
         client.api.set_markets_from_exchange(known.api)
 
@@ -175,8 +181,13 @@ def _load(client: Client, known: _Loaded | None) -> _Loaded:
         if known is None:
             raise
         log.warning("%s: markets could not be refreshed; those of an hour ago stay.", client.contract.exchange)
-        return _Loaded(known.api, time.monotonic() - MARKETS_SECONDS + timedelta(minutes=1).total_seconds())
-    return _Loaded(catalogue.api, time.monotonic())
+        return _Loaded(known.api, time.monotonic() - MARKETS_SECONDS + RETRY_SECONDS, known.markets)
+    return _Loaded(catalogue.api, time.monotonic(), read_markets(catalogue))
+
+
+def read_markets(client: Client) -> dict[str, Market]:
+    found = (market_of(row, client.contract) for row in client.api.markets.values())
+    return {market.symbol: market for market in found if market is not None}
 
 
 def client_for(exchange: str, credentials: Credentials | None) -> Client:

@@ -12,7 +12,6 @@ from exchanges.adapters.ccxt_reading import (
     balances_of,
     decimal,
     fill_of,
-    market_of,
     quote_of,
     report_of,
     same_order,
@@ -48,9 +47,7 @@ class CcxtExchange(CcxtCalls):
     # --- Public ------------------------------------------------------------------------------------
 
     def markets(self) -> Mapping[str, Market]:
-        rows = self._read(lambda api: api.markets)
-        found = (market_of(row, self._contract) for row in rows.values())
-        return {market.symbol: market for market in found if market is not None}
+        return self._call(lambda client: client.markets)
 
     def timeframes(self) -> Sequence[str]:
         offered = self._client().api.timeframes or {}
@@ -95,7 +92,7 @@ class CcxtExchange(CcxtCalls):
     def create_order(self, order: OrderRequest) -> OrderReport:
         self._with_route()
         try:
-            self._read(lambda api: self._check_steps(api, order), order.symbol)
+            self._call(lambda client: self._check_steps(client, order), order.symbol)
         except Refused:
             raise
         except ExchangeFault as fault:
@@ -107,9 +104,9 @@ class CcxtExchange(CcxtCalls):
             raise Unavailable("Expected our own order id in the answer.")
         return report
 
-    def _check_steps(self, api: Any, order: OrderRequest) -> None:
+    def _check_steps(self, client: Client, order: OrderRequest) -> None:
         """ccxt would silently send another amount or price than the one that was written down."""
-        market = market_of(api.markets[order.symbol], self._contract)
+        market = client.markets.get(order.symbol)
         if market is None:
             raise InvalidRequest(f"{order.symbol} cannot be traded on {self.name}.")
         for name, value, step in (

@@ -104,7 +104,7 @@ def account(exchange: str) -> CcxtExchange:
         "limits": {"amount": {"min": "0.00001"}, "price": {}, "cost": {"min": "5"}},
     }
     catalogue.api.set_markets([market])
-    loaded = ccxt_clients._Loaded(catalogue.api, ccxt_clients.time.monotonic())
+    loaded = ccxt_clients._Loaded(catalogue.api, ccxt_clients.time.monotonic(), ccxt_clients.read_markets(catalogue))
     ccxt_clients._loaded[(exchange, ccxt_clients._marks(exchange))] = loaded
     return CcxtExchange(exchange, AT, Credentials("the-api-key", "c2VjcmV0c2VjcmV0", "words"))
 
