@@ -1,14 +1,16 @@
 """The short way through a backtest in which no rule can say no: only the candles where something happens."""
 
 from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bots.core import sizing
 from bots.core.backtest_terms import OpenTrade, Outcome, Terms, Trade, worst_sell_price
-from bots.core.backtest_touch import Guard, Touch, protects
+from bots.core.backtest_touch import Guard, Touch, protects, suspects
 from bots.core.codes import Code
 from bots.core.position import Position
 from exchanges.core.candles import Candles, from_ms
@@ -25,8 +27,24 @@ class Refusable(Exception):
     """A rule of the market could refuse an order here: the long way must judge it."""
 
 
+class Stay(NamedTuple):
+    """One time in the market: bought at the open of ``entry``, left at the open of ``exit`` or where it touched."""
+
+    entry: int
+    exit: int
+    touch: Touch | None
+
+
 def is_plain(terms: Terms) -> bool:
     return not terms.limits.as_json().keys() - HARMLESS
+
+
+def walk(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
+    """Raises Refusable where an order might be refused; else `backtest_judged.walk`'s answer to the last digit.
+
+    When to be in the market does not depend on the money, so that is settled first.
+    """
+    return settle(stays(candles, signals, terms), candles, terms)
 
 
 def fillable(flags: Flags, ready: Flags) -> list[int]:
@@ -35,95 +53,105 @@ def fillable(flags: Flags, ready: Flags) -> list[int]:
     return indices
 
 
-def walk(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
-    """Raises Refusable where an order might be refused; the result is `judged.walk`'s to the last digit."""
-    account = _Account(candles, terms)
+def stays(candles: Candles, signals: Signals, terms: Terms) -> list[Stay]:
+    """In order; only the last may end at ``len(candles)``, which means that it has not ended."""
     entries, exits = fillable(signals.entry, signals.ready), fillable(signals.exit, signals.ready)
-    guarded, count = protects(terms.limits), len(candles)
-    at = past = 0
-    free_from = 0
+    ends = [index + 1 for index in exits] + [len(candles)]
+    if protects(terms.limits):
+        return _guarded(entries, exits, ends, candles, terms)
+    found = []
+    at = past = free_from = 0
     while (at := bisect_left(entries, free_from, at)) < len(entries):
-        signal = entries[at]
-        account.buy(signal)
-        past = bisect_left(exits, signal + 1, past)
-        sold = exits[past] + 1 if past < len(exits) else count
-        touch = Guard(signal + 1, account.price, terms).until(sold, candles) if guarded else None
-        if touch is not None:
-            account.sell_on_touch(touch)
-            free_from = touch.candle
-        elif sold < count:
-            account.sell_on_signal(sold)
-            free_from = sold
-        else:
-            return account.outcome(holding=True)
-    return account.outcome(holding=False)
+        entry = entries[at] + 1
+        past = bisect_left(exits, entry, past)
+        free_from = ends[past]
+        found.append(Stay(entry, free_from, None))
+    return found
 
 
-class _Account:
-    """One all-in position at a time, in the words of `bots.core.position` without its generality."""
+def _guarded(entries: list[int], exits: list[int], ends: list[int], candles: Candles, terms: Terms) -> list[Stay]:
+    """With protections: a guard only where the range of a stay's candles says that a level may be touched."""
+    sold = [ends[bisect_left(exits, signal + 1)] for signal in entries]
+    suspected = suspects([signal + 1 for signal in entries], sold, candles, terms)
+    found = []
+    at = free_from = 0
+    while (at := bisect_left(entries, free_from, at)) < len(entries):
+        entry, end = entries[at] + 1, sold[at]
+        touch = None
+        if suspected[at]:
+            price = terms.fill_price(from_float(candles.open[entry]), Side.BUY)
+            touch = Guard(entry, price, terms).until(end, candles)
+        free_from = end if touch is None else touch.candle
+        found.append(Stay(entry, free_from, touch))
+    return found
 
-    __slots__ = (
-        "amount",
-        "candles",
-        "entry",
-        "entry_fee",
-        "fees",
-        "floor",
-        "flow",
-        "price",
-        "realized",
-        "terms",
-        "trades",
-    )  # fmt: skip
 
-    def __init__(self, candles: Candles, terms: Terms) -> None:
-        self.candles, self.terms = candles, terms
-        self.trades: list[Trade] = []
-        self.flow = self.fees = self.realized = ZERO
-        self.amount = self.price = self.entry_fee = ZERO
-        self.entry = 0
-        self.floor = worst_sell_price(from_float(candles.low.min()), terms)
-
-    def buy(self, signal: int) -> None:
-        terms, market = self.terms, self.terms.market
-        self.entry = signal + 1
-        self.price = terms.fill_price(from_float(self.candles.open[self.entry]), Side.BUY)
-        self.amount = sizing.all_in_amount(terms.capital + self.flow, self.price, market)
-        if not self.amount or self.amount < market.min_amount or self.amount * self.floor < market.min_notional:
-            raise Refusable
-        notional = self.amount * self.price
-        self.entry_fee = fee_of(notional, market.taker_fee)
-        self.fees += self.entry_fee
-        self.flow = self.flow - notional - self.entry_fee
-
-    def sell_on_signal(self, index: int) -> None:
-        self._sell(index, from_float(self.candles.open[index]), index - 1, Code.SIGNAL_SELL)
-
-    def sell_on_touch(self, touch: Touch) -> None:
-        self._sell(touch.candle, touch.price, None, touch.code)
-
-    def _sell(self, index: int, price: Decimal, signal: int | None, reason: Code) -> None:
-        price = self.terms.fill_price(price, Side.SELL)
-        notional = self.amount * price
-        fee = fee_of(notional, self.terms.market.taker_fee)
-        gross = storable(self.amount * (price - self.price))
-        self.flow = self.flow + notional - fee
-        self.fees += fee
-        self.realized += gross
-        self.trades.append(
+def settle(stays: list[Stay], candles: Candles, terms: Terms) -> Outcome:
+    """The money: all in and all out, in the arithmetic of `bots.core.position` without its generality."""
+    ended = stays[:-1] if stays and stays[-1].exit == len(candles) else stays
+    cheapest = worst_sell_price(from_float(candles.low.min()), terms)
+    trades: list[Trade] = []
+    flow = fees = realized = ZERO
+    for stay, price, sold in zip(ended, _bought(ended, candles, terms), _sold(ended, candles, terms), strict=True):
+        amount = _amount(terms.capital + flow, price, cheapest, terms)
+        notional, proceeds = amount * price, amount * sold
+        entry_fee, exit_fee = fee_of(notional, terms.fee), fee_of(proceeds, terms.fee)
+        flow = flow - notional - entry_fee + proceeds - exit_fee
+        gross = storable(amount * (sold - price))
+        realized += gross
+        fee = entry_fee + exit_fee
+        fees += fee
+        signal, reason = (stay.exit - 1, Code.SIGNAL_SELL) if stay.touch is None else (None, stay.touch.code)
+        trades.append(
             Trade(
-                self.entry - 1, self.entry, signal, index, self.price, price, self.amount,
-                self.entry_fee, self.entry_fee + fee, gross - self.entry_fee - fee, reason,
+                stay.entry - 1, stay.entry, signal, stay.exit, price, sold, amount,
+                entry_fee, fee, gross - entry_fee - exit_fee, reason,
             )
         )  # fmt: skip
+    position = Position(realized=realized, fees=fees, cash=flow)
+    if len(ended) == len(stays):
+        return Outcome(trades, None, position, [])
+    return _with_open(stays[-1], Outcome(trades, None, position, []), cheapest, candles, terms)
 
-    def outcome(self, *, holding: bool) -> Outcome:
-        if not holding:
-            position = Position(realized=self.realized, fees=self.fees, cash=self.flow)
-            return Outcome(self.trades, None, position, [])
-        position = Position(
-            self.amount, self.price, self.realized, self.fees, self.entry_fee, self.flow,
-            opened_at=from_ms(int(self.candles.opened_at[self.entry])),
-        )  # fmt: skip
-        kept = OpenTrade(self.entry - 1, self.entry, self.price, self.amount, self.entry_fee)
-        return Outcome(self.trades, kept, position, [])
+
+def _with_open(stay: Stay, before: Outcome, cheapest: Decimal, candles: Candles, terms: Terms) -> Outcome:
+    position = before.position
+    (price,) = _bought([stay], candles, terms)
+    amount = _amount(terms.capital + position.cash, price, cheapest, terms)
+    fee = fee_of(amount * price, terms.fee)
+    held = replace(
+        position,
+        amount=amount,
+        entry_price=price,
+        fees=position.fees + fee,
+        open_fees=fee,
+        cash=position.cash - amount * price - fee,
+        opened_at=from_ms(int(candles.opened_at[stay.entry])),
+    )
+    return replace(before, open=OpenTrade(stay.entry - 1, stay.entry, price, amount, fee), position=held)
+
+
+def _amount(cash: Decimal, price: Decimal, cheapest: Decimal, terms: Terms) -> Decimal:
+    """Raises Refusable unless it can be bought now and sold at any price of these candles."""
+    market = terms.market
+    amount = sizing.all_in_amount(cash, price, market)
+    if not amount or amount < market.min_amount or amount * cheapest < market.min_notional:
+        raise Refusable
+    return amount
+
+
+def _bought(stays: list[Stay], candles: Candles, terms: Terms) -> list[Decimal]:
+    return _filled(candles.open[[stay.entry for stay in stays]].tolist(), Side.BUY, terms)
+
+
+def _sold(stays: list[Stay], candles: Candles, terms: Terms) -> list[Decimal]:
+    at_open = _filled(candles.open[[stay.exit for stay in stays]].tolist(), Side.SELL, terms)
+    return [
+        price if stay.touch is None else terms.fill_price(stay.touch.price, Side.SELL)
+        for stay, price in zip(stays, at_open, strict=True)
+    ]
+
+
+def _filled(prices: Iterable[float], side: Side, terms: Terms) -> list[Decimal]:
+    exact = [from_float(price) for price in prices]
+    return [terms.fill_price(price, side) for price in exact] if terms.slippage_bps else exact

@@ -12,12 +12,15 @@ from bots.core.limits import Limits
 from bots.core.protection import Levels, levels, reached
 from exchanges.core.candles import Candles
 from exchanges.core.decimals import from_float
+from exchanges.core.slippage import BASIS_POINT
 from strategies.core.signals import Flags, Floats
 
 FIRST_WINDOW: Final = 128
 GROWTH: Final = 4
 #: Room for the rounding of a float product; the candidates it adds are decided in decimals.
 ROOM: Final = 1 + 1e-12
+#: How often all candles may be looked at to find the stays that need no closer look.
+PATIENCE: Final = 16
 
 
 class Touch(NamedTuple):
@@ -46,6 +49,38 @@ def touched(at: Levels, opened: Decimal, high: Decimal, low: Decimal) -> tuple[C
     return None
 
 
+def suspects(entries: list[int], ends: list[int], candles: Candles, terms: Terms) -> list[bool]:
+    """Whether a level may be touched in [entry, end): by the range of those candles, rather one too many.
+
+    Costs the sum of the lengths, so where stays are long (and hence few) every one is suspected.
+    """
+    count = len(candles)
+    first, last = np.array(entries, dtype=np.intp), np.array(ends, dtype=np.intp)
+    if not len(first) or int((last - first).sum()) > PATIENCE * count:
+        return [True] * len(entries)
+    pairs = np.empty(2 * len(first), dtype=np.intp)
+    pairs[0::2], pairs[1::2] = first, np.minimum(last, count - 1)
+    lows = np.minimum.reduceat(candles.low, pairs)[0::2]
+    highs = np.maximum.reduceat(candles.high, pairs)[0::2]
+    bought = candles.open[first]
+    tick, limits = float(terms.market.price_tick), terms.limits
+    bought = candles.open[first]
+    dearest = bought * (ROOM + float(terms.slippage_bps * BASIS_POINT)) + tick
+    # What ends with the last candle was cut short by one.
+    suspected: Flags = last == count
+    if limits.stop_loss_pct is not None:
+        suspected |= lows <= dearest * _under(limits.stop_loss_pct)
+    if limits.take_profit_pct is not None:
+        suspected |= highs * ROOM + tick >= bought * (1.0 + float(limits.take_profit_pct) / 100.0)
+    if limits.trailing_stop_pct is not None:
+        suspected |= lows <= np.maximum(highs, dearest) * (_under(limits.trailing_stop_pct) * ROOM)
+    return list(suspected.tolist())
+
+
+def _under(pct: Decimal) -> float:
+    return 1.0 - float(pct) / 100.0
+
+
 class Guard:
     """Watches one position from its entry candle on, each candle once.
 
@@ -64,7 +99,7 @@ class Guard:
         self.floor = None if fixed.stop is None else float(fixed.stop)
         self.ceiling = None if fixed.target is None else float(fixed.target)
         trailing = terms.limits.trailing_stop_pct
-        self.trail = None if trailing is None else 1.0 - float(trailing) / 100.0
+        self.trail = None if trailing is None else _under(trailing)
 
     def until(self, before: int, candles: Candles) -> Touch | None:
         """The first touch in the candles not yet watched and before that index."""

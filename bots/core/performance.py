@@ -105,20 +105,18 @@ def trade_returns_pct(trades: Sequence[Trade], fee: Decimal) -> Floats:
 def equity_curve(outcome: Outcome, candles: Candles, terms: Terms) -> Floats:
     """Cash and what is held at each close; on an entry candle already held, on an exit candle no longer."""
     trades, kept = outcome.trades, outcome.open
-    capital = float(terms.capital)
-    after = capital + np.cumsum([float(trade.pnl) for trade in trades])
-    before = np.concatenate([[capital], after])
-    spent = [trade.amount * trade.entry_price + trade.entry_fee for trade in trades]
-    amounts = [trade.amount for trade in trades]
     bounds = [index for trade in trades for index in (trade.entry, trade.exit)]
+    amounts = [float(trade.amount) for trade in trades]
+    spent = [float(trade.entry_price) for trade in trades]
+    money = np.cumsum([float(terms.capital), *(float(trade.pnl) for trade in trades)])
     if kept is not None:
-        spent.append(kept.amount * kept.entry_price + kept.fee)
-        amounts.append(kept.amount)
         bounds.append(kept.entry)
+        amounts.append(float(kept.amount))
+        spent.append(float(kept.entry_price))
     held, cash = np.zeros(len(bounds) + 1), np.zeros(len(bounds) + 1)
     held[1::2] = amounts
-    cash[0::2] = before[: len(cash[0::2])]
-    cash[1::2] = before[: len(amounts)] - np.array(spent, dtype=np.float64)
+    cash[0::2] = money
+    cash[1::2] = money[: len(amounts)] - held[1::2] * spent * (1 + float(terms.fee))
     lengths = np.diff([0, *bounds, len(candles)])
     equity: Floats = np.repeat(held, lengths)
     equity *= candles.close

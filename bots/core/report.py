@@ -3,20 +3,21 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from bots.core.backtest import Window
-from bots.core.backtest_terms import ENGINE_VERSION, Outcome, Terms
+from bots.core.backtest_terms import ENGINE_VERSION, Outcome, Terms, Trade
 from bots.core.performance import Measured, Stats, measure, trade_return_pct
 from exchanges.core.candle_pack import data_sha256
-from exchanges.core.candles import Candles, from_ms, gaps
+from exchanges.core.candles import Candles, Millis, from_ms, gaps
 from exchanges.core.decimals import from_float
 
 
-@dataclass(frozen=True, slots=True)
-class TradeRow:
+class TradeRow(NamedTuple):
     """One closed trade; ``fee`` and ``pnl`` in quote, ``pnl`` net of both fees."""
 
     signal_at: datetime
@@ -77,7 +78,7 @@ class Report:
         """As JSON-ready field names; values stay Decimal and datetime."""
         return {
             "stats": asdict(self.stats),
-            "trades": [{name: getattr(row, name) for name in TradeRow.__slots__} for row in self.trades],
+            "trades": [dict(zip(TradeRow._fields, row, strict=True)) for row in self.trades],
             "open_position": asdict(self.open_position) if self.open_position else None,
             "monthly_returns_pct": dict(self.monthly_returns_pct),
             "denied": dict(self.denied),
@@ -114,25 +115,32 @@ def report(outcome: Outcome, candles: Candles, terms: Terms, data: DataFacts) ->
 
 
 def trade_rows(outcome: Outcome, candles: Candles, measured: Measured) -> list[TradeRow]:
-    times = candles.opened_at
-    returns = measured.trade_returns_pct.tolist()
-    return [
-        TradeRow(
-            signal_at=from_ms(times[trade.signal]),
-            entry_at=from_ms(times[trade.entry]),
-            exit_signal_at=None if trade.exit_signal is None else from_ms(times[trade.exit_signal]),
-            exit_at=from_ms(times[trade.exit]),
-            entry_price=trade.entry_price,
-            exit_price=trade.exit_price,
-            amount=trade.amount,
-            fee=trade.fee,
-            pnl=trade.pnl,
-            return_pct=percent,
-            candles_held=trade.exit - trade.entry,
-            exit_reason=trade.reason.value,
-        )
-        for trade, percent in zip(outcome.trades, returns, strict=True)
-    ]
+    if not outcome.trades:
+        return []
+    columns = dict(zip(Trade._fields, zip(*outcome.trades, strict=True), strict=True))
+    entry, exit_ = np.array(columns["entry"]), np.array(columns["exit"])
+    signaled = np.array([-1 if index is None else index for index in columns["exit_signal"]])
+    rows = zip(
+        instants(candles.opened_at[list(columns["signal"])]),
+        instants(candles.opened_at[entry]),
+        [at if index >= 0 else None for at, index in zip(instants(candles.opened_at[signaled]), signaled, strict=True)],
+        instants(candles.opened_at[exit_]),
+        columns["entry_price"],
+        columns["exit_price"],
+        columns["amount"],
+        columns["fee"],
+        columns["pnl"],
+        measured.trade_returns_pct.tolist(),
+        (exit_ - entry).tolist(),
+        [code.value for code in columns["reason"]],
+        strict=True,
+    )
+    return list(map(TradeRow._make, rows))
+
+
+def instants(times: Millis) -> list[datetime]:
+    """Many times at once; a float of seconds holds a millisecond exactly enough for the nearest microsecond."""
+    return [datetime.fromtimestamp(ms / 1000, UTC) for ms in times.tolist()]
 
 
 def open_position(outcome: Outcome, candles: Candles, terms: Terms) -> OpenPosition | None:
