@@ -17,7 +17,15 @@ from exchanges.adapters.paper_books import Books
 from exchanges.core import simulated
 from exchanges.core.candles import TIMEFRAMES, Candles, from_ms
 from exchanges.core.decimals import from_float
-from exchanges.core.errors import ClockSkew, DuplicateOrder, ExchangeFault, InvalidRequest, OrderNotFound
+from exchanges.core.errors import (
+    ClockSkew,
+    DuplicateOrder,
+    ExchangeFault,
+    InvalidRequest,
+    NotSent,
+    OrderNotFound,
+    Refused,
+)
 from exchanges.core.market import Market
 from exchanges.core.orders import (
     Balance,
@@ -80,7 +88,7 @@ class PaperExchange:
         return KeyPermissions(can_read=True, can_trade=True, can_withdraw=False)
 
     def create_order(self, order: OrderRequest) -> OrderReport:
-        market = self._market(order.symbol)
+        market = self._rules_for(order)
         if self.at - order.sent_at > SIGNED_FOR:
             raise ClockSkew(f"The request was signed at {order.sent_at:%H:%M:%S} UTC, too long ago.")
         self.advance()
@@ -132,8 +140,8 @@ class PaperExchange:
             self._match(row)
 
     def _match(self, row: SimulatedOrder) -> None:
-        market = self._market(row.symbol)
         try:
+            market = self._market(row.symbol)
             points, seen_until = self._points(row)
         except ExchangeFault:
             return  # no prices, no trading: the order waits
@@ -185,6 +193,14 @@ class PaperExchange:
             return self.source.fetch_quote(symbol).price_for(side)
         except ExchangeFault:
             return None
+
+    def _rules_for(self, order: OrderRequest) -> Market:
+        try:
+            return self._market(order.symbol)
+        except Refused:
+            raise
+        except ExchangeFault as fault:
+            raise NotSent(fault.detail) from fault
 
     def _market(self, symbol: str) -> Market:
         market = self._markets.get(symbol)

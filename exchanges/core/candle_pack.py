@@ -89,7 +89,7 @@ class _Writer:
         columns = (candles.open, candles.high, candles.low, candles.close)
         needed = [places_of(column) for column in columns]
         places = max((each for each in needed if each is not None), default=0)
-        if None in needed or max(float(column.max(initial=0.0)) for column in columns) * 10.0**places >= EXACT:
+        if None in needed or max(float(np.abs(column).max(initial=0.0)) for column in columns) * 10.0**places >= EXACT:
             for name, column in zip(("open", "high", "low", "close"), columns, strict=True):
                 self.floats(name, column)
             return

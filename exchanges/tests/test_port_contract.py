@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exchanges.adapters.ccxt_exchange import CcxtExchange
+from exchanges.adapters.paper import PaperExchange
 from exchanges.core.errors import (
     ClockSkew,
     DuplicateOrder,
@@ -21,10 +22,13 @@ from exchanges.core.errors import (
 )
 from exchanges.core.orders import OrderRequest, OrderType, ReportStatus, Side
 from exchanges.core.port import Exchange
+from exchanges.models import SimulatedWallet
 from exchanges.testing import FakeBooks, FakeExchange
 from exchanges.tests.loopback import API_KEY, API_SECRET
 from exchanges.tests.loopback.wiring import in_place_of_binance
 from exchanges.vault import Credentials
+
+pytestmark = pytest.mark.django_db
 
 AT = datetime(2024, 2, 1, 10, 0, 1, tzinfo=UTC)
 SYMBOL = "BTC/USDT"
@@ -54,7 +58,15 @@ def ccxt_on_loopback(folder: Path) -> Iterator[World]:
         )
 
 
-WORLDS = (fake, ccxt_on_loopback)
+def paper(folder: Path) -> Iterator[World]:
+    books = FakeBooks()
+    wallet = SimulatedWallet.objects.create(exchange="fake", quote="USDT", deposit=Decimal(10_000), created_at=AT)
+    yield World(
+        lambda: PaperExchange(wallet, FakeExchange(books, AT), AT), lambda price: books.prices.update({SYMBOL: price})
+    )
+
+
+WORLDS = (fake, ccxt_on_loopback, paper)
 
 
 @pytest.fixture(params=WORLDS, ids=lambda build: build.__name__)

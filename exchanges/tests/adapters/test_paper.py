@@ -1,12 +1,14 @@
 """The simulated exchange keeps the port's contract and its books."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from exchanges.adapters.demo import DemoExchange
 from exchanges.adapters.paper import PaperExchange
@@ -19,6 +21,7 @@ from exchanges.core.errors import (
     DuplicateOrder,
     InsufficientFunds,
     InvalidRequest,
+    NotSent,
     OrderNotFound,
     Unavailable,
 )
@@ -374,6 +377,30 @@ def test_balances_are_the_deposit_and_the_fold_of_fills_to_the_last_digit(wallet
     assert paper.fetch_balances()["BTC"].total == base
 
 
+def test_rules_that_cannot_be_read_leave_the_order_unsent(wallet: SimulatedWallet) -> None:
+    class Closed(Board):
+        def markets(self) -> dict[str, Market]:
+            raise Unavailable("The board is locked.")
+
+    with pytest.raises(NotSent, match="locked"):
+        PaperExchange(wallet, Closed(), AT).create_order(request())
+    assert SimulatedOrder.objects.count() == 0
+
+
+def test_same_price_is_not_met_twice_by_two_readers(wallet: SimulatedWallet) -> None:
+    board = Board(None)
+    order = request(amount="1")
+    PaperExchange(wallet, board, AT).create_order(order)
+    board.price = "100"
+    first, second = (PaperExchange(wallet, board, AT + SECOND) for _ in range(2))
+    stale = list(second.books.open_orders())
+    first.advance()
+    for row in stale:
+        second._match(row)
+    assert SimulatedFill.objects.count() == 1
+    assert first.fetch_balances()["BTC"].total == Decimal(1)
+
+
 def test_source_is_passed_through(wallet: SimulatedWallet) -> None:
     paper = PaperExchange(wallet, DemoExchange(AT), AT)
     assert paper.name == "demo"
@@ -384,3 +411,39 @@ def test_source_is_passed_through(wallet: SimulatedWallet) -> None:
     assert paper.fetch_time() == AT
     permissions = paper.fetch_permissions()
     assert (permissions.can_read, permissions.can_trade, permissions.can_withdraw) == (True, True, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_senders_of_one_order_fill_it_once(wallet: SimulatedWallet) -> None:
+    order = request(amount="9")
+
+    def send() -> str:
+        try:
+            return PaperExchange(wallet, Board(), AT).create_order(order).status
+        except DuplicateOrder:
+            return "duplicate"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(send) for _ in range(4)]
+        outcomes = sorted(answer.result() for answer in answers)
+    assert outcomes == ["closed", "duplicate", "duplicate", "duplicate"]
+    assert SimulatedFill.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_orders_at_once_never_spend_more_than_there_is(wallet: SimulatedWallet) -> None:
+    def send(number: int) -> bool:
+        try:
+            PaperExchange(wallet, Board(), AT).create_order(request(amount="4"))
+        except InsufficientFunds:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        accepted = sum(pool.map(send, range(4)))
+    assert accepted == SimulatedOrder.objects.count() == 2
+    assert PaperExchange(wallet, Board(), AT).fetch_balances()["USDT"].free == Decimal("199.2")
