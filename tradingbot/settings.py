@@ -45,6 +45,8 @@ REDIS_URL = envtext("REDIS_URL")
 ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = envlist("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = envlist("CORS_ALLOWED_ORIGINS")
+# Writes over the API, per token; what stops trading is not counted.
+API_WRITES_PER_MINUTE = envint("API_WRITES_PER_MINUTE", 120)
 ADMIN_PATH = envtext("ADMIN_PATH", "admin/").strip("/") + "/"
 SIGNUP_OPEN = envbool("SIGNUP_OPEN", True)
 # How many proxies in front of us append to X-Forwarded-For; 0 = believe only the socket.
@@ -82,6 +84,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "tradingbot.middleware.RequestIdMiddleware",
     "tradingbot.middleware.ResponseHeadersMiddleware",
+    "tradingbot.json_paths.CorsMiddleware",
+    "tradingbot.json_paths.JsonPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,0 +1,86 @@
+"""JSON about risk: limits, which a token may only tighten, and the kill switch."""
+
+from dataclasses import fields
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Router
+
+from accounts.auth import Caller, Forbidden, MissingScope, TokenAuth, actor_of, resolve_user
+from bots import gates, operations
+from bots.api.callers import caller_of
+from bots.core.limits import Limits, parse_limits
+from bots.queries import risk
+from bots.queries.runs import run_model
+from bots.queries.shapes import GateView, RiskView
+from bots.schemas import GateOut, LimitsIn, RiskOut, SwitchIn
+from exchanges.queries import key_of
+from exchanges.schemas import object_id
+
+router = Router(tags=["Risk"])
+#: Of these the larger number is the stricter one.
+STRICTER_WHEN_LARGER = {"cooldown_seconds"}
+
+
+class SwitchAuth(TokenAuth):
+    """The kill switch answers to whoever trades, and to the operator."""
+
+    def __init__(self) -> None:
+        super().__init__("trade")
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
+        try:
+            return super().authenticate(request, token)
+        except MissingScope:
+            return TokenAuth("admin").authenticate(request, token)
+
+
+@router.get("/api/v1/risk", auth=TokenAuth("read"), response=RiskOut)
+def get_risk(request: HttpRequest) -> RiskView:
+    """What may stop your orders: the switches, the limits at every level, and open incidents."""
+    return risk.risk_of(caller_of(request).user, timezone.now())
+
+
+@router.put("/api/v1/risk", auth=TokenAuth("trade"), response=RiskOut)
+def put_risk(request: HttpRequest, body: LimitsIn) -> RiskView:
+    """Replace your limits by stricter ones; to loosen one takes a second factor on the page."""
+    user, at = caller_of(request).user, timezone.now()
+    if loosened := _loosened(parse_limits(risk.limits_at(body.level, user.pk)), parse_limits(body.limits)):
+        names = ", ".join(loosened)
+        raise Forbidden("step_up_required", f"A token can only tighten limits, and this would loosen {names}.")
+    operations.set_limits(body.level, user.pk, body.limits, at, actor_of(request))
+    return risk.risk_of(user, at)
+
+
+@router.post("/api/v1/kill-switch", auth=SwitchAuth(), response=GateOut)
+def switch(request: HttpRequest, body: SwitchIn) -> GateView:
+    """Halt, reduce or flatten at one level, or resume; entries are off before anything is sold."""
+    target = _target(caller_of(request), body)
+    gates.switch(body.level, target, body.action, body.reason, timezone.now(), actor_of(request))
+    return risk.gate_of(body.level, target)
+
+
+def _loosened(before: Limits, after: Limits) -> list[str]:
+    return [f.name for f in fields(Limits) if _looser(f.name, getattr(before, f.name), getattr(after, f.name))]
+
+
+def _looser(name: str, before: Any, after: Any) -> bool:
+    if before is None or after is None:
+        return before is not None
+    return bool(after < before) if name in STRICTER_WHEN_LARGER else bool(after > before)
+
+
+def _target(caller: Caller, body: SwitchIn) -> int:
+    """The id that the switch speaks for, once it is the caller's to switch."""
+    anybody = "admin" in caller.scopes
+    if body.level == "platform":
+        if not anybody:
+            raise MissingScope("admin")
+        return 0
+    if body.level == "user":
+        return resolve_user(caller, "me" if body.target is None else str(body.target)).pk
+    wanted = object_id(body.target or 0)
+    if body.level == "run":
+        return run_model(None if anybody else caller.user, wanted).pk
+    return key_of(caller.user, wanted).pk
