@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
 
 from bots.core.order_state import FINAL, OrderState
 from bots.core.position import FillFact, Position, book, fold
@@ -129,9 +128,9 @@ def _remember(row: RunPosition, pnl: Decimal | None, at: datetime) -> None:
 
 def _total(order: Order) -> None:
     """Filled and average are sums over the fills, never increments."""
-    sums = order.fills.aggregate(amount=Sum("amount"))
-    filled = sums["amount"] or ZERO
-    notional = sum((fill.amount * fill.price for fill in order.fills.all()), ZERO)
+    parts = list(order.fills.values_list("amount", "price"))
+    filled = sum((amount for amount, _ in parts), ZERO)
+    notional = sum((amount * price for amount, price in parts), ZERO)
     order.filled = filled
     order.average = storable(notional / filled) if filled else None
     order.save(update_fields=["filled", "average"])

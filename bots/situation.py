@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet
 
 from bots.core.intent import Purpose
 from bots.core.limits import Limits, parse_limits, tightest
@@ -65,7 +65,7 @@ def permit(run: BotRun, at: datetime) -> Permit:
         return Permit.GRANTED
     if not settings.LIVE_TRADING:
         return Permit.LIVE_DISABLED
-    return key_permit(ExchangeKey.objects.get(pk=run.key_id), at)
+    return key_permit(run.key, at) if run.key is not None else Permit.PAPER_ONLY
 
 
 def key_permit(key: ExchangeKey, at: datetime) -> Permit:
@@ -85,15 +85,13 @@ def key_permit(key: ExchangeKey, at: datetime) -> Permit:
 def exposure_of_others(run: BotRun) -> Decimal:
     """Cost of the user's other open positions in this quote and mode, plus their entries in flight."""
     others = BotRun.objects.filter(user_id=run.user_id, mode=run.mode, quote=run.quote).exclude(pk=run.pk)
-    held = RunPosition.objects.filter(run__in=others, amount__gt=0).aggregate(cost=Sum(F("amount") * F("entry_price")))[
-        "cost"
-    ]
+    held = RunPosition.objects.filter(run__in=others, amount__gt=0).values_list("amount", "entry_price")
     planned = (
-        Order.objects.filter(run__in=others, purpose=Purpose.ENTRY)
-        .live()
-        .aggregate(cost=Sum((F("amount") - F("filled")) * F("price")))["cost"]
+        Order.objects.filter(run__in=others, purpose=Purpose.ENTRY).live().values_list("amount", "filled", "price")
     )
-    return (held or ZERO) + (planned or ZERO)
+    # Summed here: SQLite would add decimals up as floats.
+    cost = sum((amount * price for amount, price in held), ZERO)
+    return cost + sum(((amount - filled) * price for amount, filled, price in planned), ZERO)
 
 
 def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, at: datetime) -> Situation:

@@ -23,7 +23,7 @@ def tick_due_markets() -> None:
     settled = set(tick.due_markets(at - CLOSE_GRACE))
     for key in tick.due_markets(at):
         if key.exchange == "demo" or key in settled:
-            tick_market.apply_async(args=[key.exchange, key.symbol, key.timeframe], expires=30)
+            tick_market.apply_async(args=(key.exchange, key.symbol, key.timeframe), expires=30)
 
 
 @shared_task

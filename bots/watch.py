@@ -98,10 +98,9 @@ def _watch(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: d
 
 
 def _raise_peak(row: RunPosition, quote: Quote) -> None:
+    """Compare-and-swap: whoever saw an older peak changes nothing."""
     if row.peak_price is None or quote.bid > row.peak_price:
-        RunPosition.objects.filter(pk=row.pk).filter(Q(peak_price=None) | Q(peak_price__lt=quote.bid)).update(
-            peak_price=quote.bid
-        )
+        RunPosition.objects.filter(pk=row.pk, peak_price=row.peak_price).update(peak_price=quote.bid)
         row.peak_price = quote.bid
 
 

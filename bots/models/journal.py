@@ -5,6 +5,7 @@ from django.db import models
 from accounts.models import User
 from bots.models.order import Order
 from bots.models.run import MONEY, BotRun
+from exchanges.models.exact import ExactDecimalField
 
 
 class DecisionQuerySet(models.QuerySet["Decision"]):
@@ -17,7 +18,7 @@ class Decision(models.Model):
     decision_key = models.CharField(max_length=96)
     at = models.DateTimeField()
     candle_opened_at = models.DateTimeField(null=True)
-    close = models.DecimalField(**MONEY, null=True)
+    close = ExactDecimalField(**MONEY, null=True)
     action = models.CharField(max_length=4)
     code = models.CharField(max_length=24)
     reason = models.CharField(max_length=400)
@@ -41,7 +42,7 @@ class EquityPoint(models.Model):
 
     run = models.ForeignKey(BotRun, on_delete=models.CASCADE, related_name="equity_points")
     at = models.DateTimeField()
-    equity = models.DecimalField(**MONEY)
+    equity = ExactDecimalField(**MONEY)
 
     class Meta:
         indexes = [models.Index(fields=["run", "at"], name="equity_by_run")]

@@ -8,6 +8,7 @@ from bots.core.intent import Purpose
 from bots.core.order_state import FINAL, IN_FLIGHT, UNSENT, OrderState
 from bots.models.run import MONEY, BotRun, TradingAccount
 from exchanges.core.orders import OrderType, Side
+from exchanges.models.exact import ExactDecimalField
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -34,10 +35,10 @@ class Order(models.Model):
     purpose = models.CharField(max_length=6, choices=[(p.value, p.value) for p in Purpose])
     side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
     type = models.CharField(max_length=12, choices=[(t.value, t.value) for t in OrderType])
-    amount = models.DecimalField(**MONEY)
-    price = models.DecimalField(**MONEY, help_text="The market's price at the decision.")
-    limit_price = models.DecimalField(**MONEY, null=True)
-    stop_price = models.DecimalField(**MONEY, null=True)
+    amount = ExactDecimalField(**MONEY)
+    price = ExactDecimalField(**MONEY, help_text="The market's price at the decision.")
+    limit_price = ExactDecimalField(**MONEY, null=True)
+    stop_price = ExactDecimalField(**MONEY, null=True)
     state = models.CharField(
         max_length=14, default=OrderState.PLANNED.value, choices=[(s.value, s.value) for s in OrderState]
     )
@@ -51,8 +52,8 @@ class Order(models.Model):
     first_miss_at = models.DateTimeField(null=True)
     last_miss_at = models.DateTimeField(null=True)
     next_settle_at = models.DateTimeField(null=True)
-    filled = models.DecimalField(**MONEY, default=0)
-    average = models.DecimalField(**MONEY, null=True)
+    filled = ExactDecimalField(**MONEY, default=0)
+    average = ExactDecimalField(**MONEY, null=True)
     reject_code = models.CharField(max_length=24, blank=True)
     reject_detail = models.CharField(max_length=300, blank=True)
     risk_snapshot = models.JSONField(default=dict)
@@ -123,9 +124,9 @@ class Fill(models.Model):
     symbol = models.CharField(max_length=32)
     trade_id = models.CharField(max_length=64)
     side = models.CharField(max_length=4)
-    amount = models.DecimalField(**MONEY)
-    price = models.DecimalField(**MONEY)
-    fee = models.DecimalField(**MONEY)
+    amount = ExactDecimalField(**MONEY)
+    price = ExactDecimalField(**MONEY)
+    fee = ExactDecimalField(**MONEY)
     fee_asset = models.CharField(max_length=16)
     executed_at = models.DateTimeField()
     booked_at = models.DateTimeField()
@@ -151,21 +152,21 @@ class RunPosition(models.Model):
 
     run = models.OneToOneField(BotRun, on_delete=models.PROTECT, related_name="position", primary_key=True)
     through = models.PositiveBigIntegerField(default=0, help_text="Id of the last fill in the fold.")
-    amount = models.DecimalField(**MONEY, default=0)
-    entry_price = models.DecimalField(**MONEY, default=0)
-    realized = models.DecimalField(**MONEY, default=0)
-    fees = models.DecimalField(**MONEY, default=0)
-    open_fees = models.DecimalField(**MONEY, default=0)
-    cash = models.DecimalField(**MONEY, default=0)
+    amount = ExactDecimalField(**MONEY, default=0)
+    entry_price = ExactDecimalField(**MONEY, default=0)
+    realized = ExactDecimalField(**MONEY, default=0)
+    fees = ExactDecimalField(**MONEY, default=0)
+    open_fees = ExactDecimalField(**MONEY, default=0)
+    cash = ExactDecimalField(**MONEY, default=0)
     other_fees = models.JSONField(default=dict)
     opened_at = models.DateTimeField(null=True)
-    peak_price = models.DecimalField(**MONEY, null=True, help_text="Highest price seen since the entry.")
+    peak_price = ExactDecimalField(**MONEY, null=True, help_text="Highest price seen since the entry.")
     # Protections' memory, folded from closing trades.
     loss_streak = models.PositiveIntegerField(default=0)
     last_loss_at = models.DateTimeField(null=True)
-    peak_equity = models.DecimalField(**MONEY, null=True)
+    peak_equity = ExactDecimalField(**MONEY, null=True)
     day = models.DateField(null=True)
-    day_start_equity = models.DecimalField(**MONEY, null=True)
+    day_start_equity = ExactDecimalField(**MONEY, null=True)
 
     def __str__(self) -> str:
         return f"{self.amount} @ {self.entry_price}"
@@ -187,11 +188,11 @@ class TradeLog(models.Model):
     symbol = models.CharField(max_length=32)
     quote = models.CharField(max_length=16)
     side = models.CharField(max_length=4)
-    quantity = models.DecimalField(**MONEY)
-    price = models.DecimalField(**MONEY)
-    fee = models.DecimalField(**MONEY)
+    quantity = ExactDecimalField(**MONEY)
+    price = ExactDecimalField(**MONEY)
+    fee = ExactDecimalField(**MONEY)
     fee_asset = models.CharField(max_length=16)
-    pnl = models.DecimalField(**MONEY, null=True)
+    pnl = ExactDecimalField(**MONEY, null=True)
     executed_at = models.DateTimeField()
 
     objects = TradeLogQuerySet.as_manager()

@@ -1,6 +1,7 @@
 """A bot run, and the account of the exchange that it trades on."""
 
 from datetime import datetime
+from typing import TypedDict
 
 from django.conf import settings
 from django.db import models
@@ -8,9 +9,18 @@ from django.db import models
 from accounts.models import User
 from bots.core.limits import Limits, parse_limits
 from exchanges.models import ExchangeKey, SimulatedWallet
+from exchanges.models.exact import ExactDecimalField
 from strategies.models import Strategy
 
-MONEY = {"max_digits": 36, "decimal_places": 18}
+
+class Precision(TypedDict):
+    """What every column of money, amounts and prices holds."""
+
+    max_digits: int
+    decimal_places: int
+
+
+MONEY = Precision(max_digits=36, decimal_places=18)
 
 
 class Mode(models.TextChoices):
@@ -80,7 +90,7 @@ class BotRun(models.Model):
     limits = models.JSONField(default=dict)
     base = models.CharField(max_length=16)
     quote = models.CharField(max_length=16)
-    capital = models.DecimalField(**MONEY)
+    capital = ExactDecimalField(**MONEY)
     status = models.CharField(max_length=8, choices=Status, default=Status.STARTING)
     status_reason = models.CharField(max_length=300, blank=True)
     close_requested = models.BooleanField(default=False, help_text="Sell what is held before stopping.")
@@ -95,7 +105,7 @@ class BotRun(models.Model):
     lease_epoch = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     # Cached fold of the run's fills; written only by bots.ledger in the transaction that books a fill.
-    held = models.DecimalField(**MONEY, default=0)
+    held = ExactDecimalField(**MONEY, default=0)
 
     objects = BotRunQuerySet.as_manager()
 

@@ -128,7 +128,7 @@ def balances_of(user: User, at: datetime) -> list[BalanceView]:
     accounts = TradingAccount.objects.filter(owner=user).select_related("key", "wallet").order_by("id")
     active = dict(BotRun.objects.for_user(user).values_list("account_id", "id"))
     for account in accounts:
-        if account.mode == Mode.LIVE and account.key.deleted_at is not None:
+        if account.key is not None and account.key.deleted_at is not None:
             continue
         try:
             balances = connect.open_account(account, at).fetch_balances()
