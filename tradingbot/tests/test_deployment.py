@@ -1,5 +1,6 @@
 """What is shipped for production: image, services, environment. No container engine runs here; it is read."""
 
+import os
 import re
 import subprocess
 import sys
@@ -143,3 +144,15 @@ def test_locked_versions_are_the_same_for_running_and_for_testing():
 def test_no_file_names_a_registry():
     for name in ("requirements.lock", "requirements-dev.lock", "requirements.txt", "Dockerfile", "run.sh", "verify.sh"):
         assert "://" not in (PROJECT / name).read_text(encoding="utf-8").replace("redis://", "")
+
+
+def test_platform_needs_nothing_that_only_development_installs():
+    result = subprocess.run(
+        [sys.executable, PROJECT / "tradingbot" / "tests" / "runtime_only.py"],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tradingbot.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "tradingbot.management.commands.up" in result.stdout
