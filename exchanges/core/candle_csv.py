@@ -124,25 +124,32 @@ def _parsed(raw: bytes, skip: int, fields: int) -> _Numbers:
     except ValueError:
         table = np.empty((0, 0))
     if table.shape != (lines, fields):
-        table = _line_by_line(raw.decode("utf-8", errors="replace").split("\n")[skip:], 1 + skip, fields)
+        text = raw.decode("utf-8", errors="replace")
+        raise _first_bad_line(text.split("\n")[skip:], 1 + skip, fields)
     return _Numbers(table, 1 + skip)
 
 
-def _line_by_line(lines: Sequence[str], first_row: int, fields: int) -> Table:
-    rows = []
-    for row, line in enumerate(lines, first_row):
-        texts = line.strip().split(",")
-        if len(texts) != fields:
-            raise CandleFileError(row, f"Expected {fields} fields, was {len(texts) if line.strip() else 0}.")
-        rows.append([_number(text, row) for text in texts])
-    return np.array(rows, dtype=np.float64)
+def _first_bad_line(lines: Sequence[str], first_row: int, fields: int) -> CandleFileError:
+    found = ((row, _fault(line, fields)) for row, line in enumerate(lines, first_row))
+    row, reason = next(((row, why) for row, why in found if why), (first_row, "Expected rows of numbers."))
+    return CandleFileError(row, reason)
 
 
-def _number(text: str, row: int) -> float:
+def _fault(line: str, fields: int) -> str:
+    texts = line.strip().split(",")
+    if len(texts) != fields:
+        return f"Expected {fields} fields, was {len(texts) if line.strip() else 0}."
+    wrong = next((text for text in texts if not _is_number(text)), None)
+    return "" if wrong is None else f"Expected a number, was {wrong.strip()!r}."
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text)
+        float(text)
     except ValueError:
-        raise CandleFileError(row, f"Expected a number, was {text.strip()!r}.") from None
+        return False
+    # Python also reads 1_000 and the digits of other scripts.
+    return text.isascii() and "_" not in text
 
 
 def _checked(numbers: _Numbers, timeframe: str, at: datetime, label: Label) -> tuple[Candles, CandleReport]:

@@ -64,6 +64,8 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read(tmp_path: Path) -> Non
         ("", 3, "Expected 6 fields, was 0"),
         (f"{START + MINUTE},101,oops,100,101,1", 3, "Expected a number, was 'oops'"),
         (f"{START + MINUTE},101,,100,101,1", 3, "Expected a number, was ''"),
+        (f"{START + MINUTE},101,1_02,100,101,1", 3, "Expected a number, was '1_02'"),
+        (f"{START + MINUTE},101,１02,100,101,1", 3, "Expected a number, was '１02'"),
         (f"{START + MINUTE},101,nan,100,101,1", 3, "finite prices"),
         (f"{START + MINUTE},101,inf,100,101,1", 3, "finite prices"),
         (f"{START + MINUTE},101,102,100,101,nan", 3, "finite volume"),
