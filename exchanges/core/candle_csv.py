@@ -9,8 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +37,13 @@ class CandleFileError(ValueError):
         self.reason = reason
 
 
+@runtime_checkable
+class File(Protocol):
+    """Whatever hands out a file's bytes, such as a path."""
+
+    def read_bytes(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Numbers:
     """The rows of a file as numbers, and the line on which the first of them stands."""
@@ -47,7 +53,7 @@ class _Numbers:
 
 
 def read_candle_csv(
-    source: Path | bytes | Iterable[str], timeframe: str, at: datetime, label: Label = "open"
+    source: File | bytes | Iterable[str], timeframe: str, at: datetime, label: Label = "open"
 ) -> tuple[Candles, CandleReport]:
     """Candles of a CSV file (its path, bytes or lines) with the header ``timestamp_ms,open,high,low,close,volume``.
 
@@ -55,7 +61,7 @@ def read_candle_csv(
     later candles, and one that is not finished yet, are errors. Raises CandleFileError and UnknownTimeframe.
     """
     match source:
-        case Path():
+        case File():
             raw = source.read_bytes()
         case bytes():
             raw = source
