@@ -1,0 +1,122 @@
+from decimal import Decimal as D
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bots.core import backtest
+from bots.core.backtest_terms import Terms
+from bots.core.kernel import Kernel
+from bots.core.kernel_scores import COLUMNS, daily_returns, joined, scores
+from bots.core.limits import Limits
+from bots.core.performance import measure
+from bots.tests.core.candles_cast import FREE, PLAIN, flat_candles, protections, signals, terms, walks
+from strategies.core.strategy import StrategyRegistry
+from strategies.library.registry import load_shipped
+from strategies.tests.places import recorded, synthetic
+
+#: Money enough that the amount's last step is no part of any figure.
+RICH = D(10**9)
+REPORTED = [name for name in COLUMNS if not name.endswith("_daily")]
+
+
+def assert_same(made, opinions, asked: Terms) -> None:
+    outcome = backtest.run(made, opinions, asked)
+    kernel = Kernel(made, asked)
+    path = kernel.path_of(opinions)
+    exact = [(trade.entry, trade.exit) for trade in outcome.trades]
+    if outcome.open is not None:
+        exact.append((outcome.open.entry, len(made)))
+    assert list(zip(path.entry.tolist(), path.exit.tolist(), strict=True)) == exact
+    closed = len(outcome.trades)
+    assert path.exit_price[:closed].tolist() == pytest.approx([float(trade.exit_price) for trade in outcome.trades])
+    stats, score = measure(outcome, made, asked).stats, scores(kernel, [path], drawdown=True).row(0)
+    for name in REPORTED:
+        mine, theirs = score[name], getattr(stats, name)
+        if mine is None or theirs is None:
+            assert mine == theirs or abs(mine or theirs) > 1e6, name
+        else:
+            assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-6), name
+
+
+@given(walks(), st.sampled_from([FREE, PLAIN]), protections)
+@settings(max_examples=300, deadline=None)
+def test_kernel_trades_and_scores_as_the_exact_engine(walk, market, limits):
+    made, opinions = walk
+    assert_same(made, opinions, Terms(RICH, market, limits))
+
+
+@pytest.mark.parametrize("name", ["rsi_cross", "breakout"])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(),
+        Limits(stop_loss_pct=D(5), take_profit_pct=D(10)),
+        Limits(take_profit_pct=D(1)),
+        Limits(trailing_stop_pct=D(3), stop_loss_pct=D(2), take_profit_pct=D(4)),
+    ],
+)
+def test_kernel_equals_the_exact_engine_over_recorded_years(name, limits):
+    load_shipped()
+    made = recorded("btcusdt_1h_binance_2020-01_2023-12.csv")
+    assert_same(made, StrategyRegistry.get(name)().signals(made), Terms(RICH, PLAIN, limits))
+
+
+def test_slippage_is_in_every_price():
+    load_shipped()
+    made = synthetic(3000)
+    opinions = StrategyRegistry.get("rsi_cross")().signals(made)
+    asked = Terms(RICH, PLAIN, Limits(stop_loss_pct=D(3)), D(20))
+    assert_same(made, opinions, asked)
+    plain = Kernel(made, Terms(RICH, PLAIN, Limits(stop_loss_pct=D(3))))
+    worse = Kernel(made, asked)
+    dear, cheap = (scores(kernel, [kernel.path_of(opinions)]).return_pct[0] for kernel in (worse, plain))
+    assert dear < cheap
+
+
+def test_touch_is_found_beyond_many_quiet_blocks():
+    made = flat_candles([100.0] * 20_000)
+    made.low[19_990] = 90
+    kernel = Kernel(made, terms(stop_loss_pct=D(5)))
+    path = kernel.path_of(signals(20_000, [3]))
+    assert (path.entry.tolist(), path.exit.tolist(), path.exit_price.tolist()) == ([4], [19_990], [95.0])
+
+
+def test_set_without_entries_scores_nothing():
+    kernel = Kernel(flat_candles([1.0, 2.0, 3.0]), terms())
+    score = scores(kernel, [kernel.path_of(signals(3))], drawdown=True).row(0)
+    assert (score["return_pct"], score["closed_trades"], score["max_drawdown_pct"]) == (0.0, 0.0, 0.0)
+    assert (score["sharpe_daily_365"], score["win_rate_pct"], score["profit_factor"]) == (None, None, None)
+
+
+@given(st.lists(walks(), min_size=1, max_size=1), st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_scores_of_many_are_those_of_each(walk, seeds):
+    ((made, _),) = walk
+    kernel = Kernel(made, terms(stop_loss_pct=D(10)))
+    paths = []
+    for seed in seeds:
+        flags = np.random.default_rng(seed).random((2, len(made))) < seed % 3 / 10
+        opinions = signals(len(made), np.flatnonzero(flags[0]), np.flatnonzero(flags[1]))
+        paths.append(kernel.path_of(opinions))
+    together = scores(kernel, paths, drawdown=True)
+    apart = joined([scores(kernel, [path], drawdown=True) for path in paths])
+    for name in COLUMNS:
+        both = [np.nan_to_num(getattr(part, name), nan=-1.0) for part in (together, apart)]
+        assert both[0] == pytest.approx(both[1], rel=1e-6, abs=1e-7), name
+
+
+def test_both_rules_on_one_candle_are_decided_by_what_is_held():
+    kernel = Kernel(flat_candles([1.0] * 8), terms())
+    path = kernel.path(np.array([0, 3, 5]), np.array([3, 4, 5]))
+    assert list(zip(path.entry.tolist(), path.exit.tolist(), strict=True)) == [(1, 4), (6, 8)]
+
+
+def test_daily_returns_chain_to_the_return():
+    load_shipped()
+    made = synthetic(2000)
+    kernel = Kernel(made, terms())
+    path = kernel.path_of(StrategyRegistry.get("mean_reversion")().signals(made))
+    total = 100 * (np.prod(1 + daily_returns(kernel, path)) - 1)
+    assert scores(kernel, [path]).return_pct[0] == pytest.approx(total)
