@@ -65,7 +65,10 @@ def _pnl(
     # A closing trade's pnl is net of both legs; gross is that plus the fees that it carries.
     net = sum(closed, ZERO) + unrealized - open_fees
     capital = sum((run.capital for run in runs), ZERO)
-    series = equity_series(capital, trades, since, capital + _all_net(trades) + unrealized - open_fees, at)
+    began = min([run.started_at for run in runs] + [trade.executed_at for trade in trades[:1]])
+    series = equity_series(
+        capital, trades, max(since or began, began), capital + _all_net(trades) + unrealized - open_fees, at
+    )
     wins = sum(1 for pnl in closed if pnl > 0)
     return PnlView(
         quote=quote,
@@ -91,21 +94,19 @@ def trade_fee(trade: TradeLog) -> Decimal:
 
 
 def _all_net(trades: Iterable[TradeLog]) -> Decimal:
-    return sum((trade.pnl for trade in trades if trade.pnl is not None), ZERO)
+    total: Decimal = sum((trade.pnl for trade in trades if trade.pnl is not None), ZERO)
+    return total
 
 
 def equity_series(
-    capital: Decimal, trades: Sequence[TradeLog], since: datetime | None, last: Decimal, at: datetime
+    capital: Decimal, trades: Sequence[TradeLog], since: datetime, last: Decimal, at: datetime
 ) -> list[tuple[datetime, Decimal]]:
-    """Equity after every closing trade within the period, thinned to a few hundred points."""
+    """Equity at ``since``, after every closing trade from then on, and now; thinned to a few hundred points."""
     closing = [trade for trade in trades if trade.pnl is not None]
     levels = list(accumulate((trade.pnl or ZERO for trade in closing), initial=capital))
     points = [(trade.executed_at, level) for trade, level in zip(closing, levels[1:], strict=True)]
-    if since is not None:
-        before = [level for when, level in points if when < since]
-        points = [(since, before[-1] if before else capital), *[point for point in points if point[0] >= since]]
-    elif closing:
-        points = [(trades[0].executed_at, capital), *points]
+    before = [level for when, level in points if when < since]
+    points = [(since, before[-1] if before else capital), *[point for point in points if point[0] >= since]]
     if len(points) > MOST_POINTS:
         step = len(points) / MOST_POINTS
         points = [points[int(i * step)] for i in range(MOST_POINTS)]
