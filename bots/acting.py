@@ -2,19 +2,19 @@
 
 import os
 import socket
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 
 from bots import connect, leases, orders, reconcile
-from bots.core.decision import Decided
 from bots.core.order_state import OrderState
-from bots.core.risk import Situation
 from bots.models import BotRun, Mode, Order
-from bots.orders import Cause, Placed
+from bots.orders import Cause, Choose, LeaseLost, Placed
 from bots.situation import Ambient
 from exchanges import market_data
 from exchanges.core.decimals import ZERO
+from exchanges.core.errors import ExchangeFault
 from exchanges.core.market import Market
 from exchanges.core.port import Exchange
 
@@ -29,56 +29,81 @@ class Acted:
     order: Order | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One worker's turn at a run: its lease and what it knows. The clock of its writes goes on while it works."""
+
+    run: BotRun
+    epoch: int
+    exchange: Exchange
+    market: Market
+    actor: str
+    at: datetime
+    began: float
+
+    def now(self) -> datetime:
+        """``at`` and the whole seconds since: a request is signed with the claim's instant, not with the turn's."""
+        return self.at + timedelta(seconds=int(monotonic() - self.began))
+
+
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"[:64]
 
 
-def act(
-    run: BotRun, cause: Cause, choose: Callable[[Situation], Decided | None], at: datetime, *, stale: bool = False
-) -> Acted:
+def act(run: BotRun, cause: Cause, choose: Choose, at: datetime, *, stale: bool = False) -> Acted:
     """One lease, facts first, one decision, at most one order. Raises ExchangeFault; then nothing was decided."""
-    actor = worker_name()
-    with leases.leased(run, actor, at) as epoch:
-        if epoch is None:
-            return Acted(None)
-        exchange = connect.open_account(run.account, at)
-        market = market_data.market(run.exchange, run.symbol, at)
-        settle_open_orders(run, exchange, actor, at)
-        ambient = look(run, exchange, market, at, stale=stale)
-        _send_what_is_planned(run, epoch, exchange, market, ambient, actor, at)
-        placed = orders.decide_and_place(run.pk, epoch, cause, choose, market, ambient, at)
-        if placed.order is not None:
-            _send(placed.order, epoch, exchange, market, ambient, actor, at)
-        return Acted(placed, placed.order)
+    actor, began = worker_name(), monotonic()
+    with leases.leased(run, actor, at) as epoch, suppress(LeaseLost):
+        if epoch is not None:
+            exchange = connect.open_account(run.account, at)
+            market = market_data.market(run.exchange, run.symbol, at)
+            return _take(Turn(run, epoch, exchange, market, actor, at, began), cause, choose, stale=stale)
+    return Acted(None)
 
 
-def settle_open_orders(run: BotRun, exchange: Exchange, actor: str, at: datetime) -> None:
-    for order in run.orders.live().exclude(state=OrderState.PLANNED).select_related("run", "account"):
-        reconcile.settle(order, exchange, actor, at)
+def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool) -> Acted:
+    settle_open_orders(turn)
+    ambient = look(turn, stale=stale)
+    for order in turn.run.orders.filter(state=OrderState.PLANNED).select_related("run", "account").order_by("id"):
+        # A dead worker wrote it down and never sent it: it is sent now if still fresh, else ended unsent.
+        _send(turn, order, ambient)
+    placed = orders.decide_and_place(turn.run.pk, turn.epoch, cause, choose, turn.market, ambient, turn.now())
+    if placed.order is not None:
+        _send(turn, placed.order, ambient)
+    return Acted(placed, placed.order)
 
 
-def look(run: BotRun, exchange: Exchange, market: Market, at: datetime, *, stale: bool = False) -> Ambient:
+def settle_open_orders(turn: Turn) -> None:
+    """What became of the earlier orders. An exit does not wait for an answer about another order; an entry does."""
+    live = turn.run.orders.live().exclude(state=OrderState.PLANNED).select_related("run", "account").order_by("id")
+    for order in live:
+        try:
+            reconcile.settle(order, turn.exchange, turn.actor, turn.now())
+        except ExchangeFault:
+            if not turn.run.held:
+                raise
+
+
+def look(turn: Turn, *, stale: bool = False) -> Ambient:
     """What only the exchange knows, asked before any lock is taken."""
-    quote = exchange.fetch_quote(run.symbol)
-    old = abs(at - quote.at) > QUOTE_MAX_AGE
-    if run.mode == Mode.PAPER:
+    quote = turn.exchange.fetch_quote(turn.run.symbol)
+    stale = stale or abs(turn.now() - quote.at) > QUOTE_MAX_AGE
+    if turn.run.mode == Mode.PAPER:
         # A paper wallet is the run's own: its money is what the ledger says.
-        return Ambient(quote, None, stale or old)
-    balances = exchange.fetch_balances()
-    free = balances[market.quote].free if market.quote in balances else ZERO
-    return Ambient(quote, free, stale or old, exchange.fetch_time() - at)
+        return Ambient(quote, None, stale)
+    try:
+        balances = turn.exchange.fetch_balances()
+        free = balances[turn.market.quote].free if turn.market.quote in balances else ZERO
+        return Ambient(quote, free, stale, turn.exchange.fetch_time() - turn.now())
+    except ExchangeFault:
+        if not turn.run.held:
+            raise
+        # An exit needs neither; whoever would enter all the same finds the data stale.
+        return Ambient(quote, None, stale=True)
 
 
-def _send_what_is_planned(
-    run: BotRun, epoch: int, exchange: Exchange, market: Market, ambient: Ambient, actor: str, at: datetime
-) -> None:
-    """Orders that a dead worker wrote down and never sent: sent now if still fresh, else ended unsent."""
-    for order in run.orders.filter(state=OrderState.PLANNED).select_related("run", "account"):
-        _send(order, epoch, exchange, market, ambient, actor, at)
-
-
-def _send(
-    order: Order, epoch: int, exchange: Exchange, market: Market, ambient: Ambient, actor: str, at: datetime
-) -> None:
-    if orders.carry_out(order, epoch, exchange, market, ambient, actor, at) and order.ended_at is None:
-        reconcile.settle(order, exchange, actor, at)
+def _send(turn: Turn, order: Order, ambient: Ambient) -> None:
+    """Claim, send once, and look at once what became of it; a fault then is left to the next pass."""
+    if orders.carry_out(order, turn.epoch, turn.exchange, turn.market, ambient, turn.actor, turn.now()):
+        with suppress(ExchangeFault):
+            reconcile.settle(order, turn.exchange, turn.actor, turn.now())

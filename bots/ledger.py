@@ -9,7 +9,7 @@ from django.db import transaction
 
 from bots.core.order_state import FINAL, OrderState
 from bots.core.position import FillFact, Position, book, fold
-from bots.models import BotRun, Fill, Incident, Order, RunPosition, TradeLog
+from bots.models import BotRun, Fill, Order, RunPosition, TradeLog
 from bots.models.order import POSITION_FIELDS
 from exchanges.core.decimals import ZERO, storable
 from exchanges.core.orders import FillReport, Side
@@ -17,10 +17,11 @@ from exchanges.core.orders import FillReport, Side
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """How many fills were new, and whether any came after the order's end was known."""
+    """How many fills were new; whether they came after an unfilled end, or are more than was asked for."""
 
     added: int
-    late: bool
+    late: bool = False
+    overfilled: bool = False
 
 
 def position_of(row: RunPosition) -> Position:
@@ -54,18 +55,15 @@ def record_fills(order: Order, reports: Iterable[FillReport], at: datetime) -> R
     known = set(order.fills.values_list("trade_id", flat=True))
     fresh = [report for report in reports if report.trade_id not in known]
     if not fresh:
-        return Recorded(0, late=False)
+        return Recorded(0)
     state = Order.objects.values_list("state", flat=True).get(pk=order.pk)
     for report in sorted(fresh, key=lambda report: (report.executed_at, report.trade_id)):
         _book(order, row, report, at)
     row.save()
     BotRun.objects.filter(pk=order.run_id).update(held=row.amount)
     _total(order)
-    # A fill of an order that we believed to have ended unfilled is booked all the same, and told.
-    late = state in FINAL and state != OrderState.FILLED
-    if late or order.filled > order.amount:
-        _tell(order, "late_fill" if late else "overfill", [report.trade_id for report in fresh], at)
-    return Recorded(len(fresh), late=late)
+    # An order that we believed to have ended unfilled: booked all the same, and told by the caller.
+    return Recorded(len(fresh), state in FINAL and state != OrderState.FILLED, order.filled > order.amount)
 
 
 def _book(order: Order, row: RunPosition, report: FillReport, at: datetime) -> None:
@@ -127,23 +125,12 @@ def _remember(row: RunPosition, pnl: Decimal | None, at: datetime) -> None:
 
 
 def _total(order: Order) -> None:
-    """Filled and average are sums over the fills, never increments."""
-    parts = list(order.fills.values_list("amount", "price"))
-    filled = sum((amount for amount, _ in parts), ZERO)
-    notional = sum((amount * price for amount, price in parts), ZERO)
-    order.filled = filled
-    order.average = storable(notional / filled) if filled else None
+    """Filled and average are sums over the fills, never increments; added here, as SQLite adds decimals as floats."""
+    fills = list(order.fills.all())
+    order.filled = sum((fill.amount for fill in fills), ZERO)
+    notional = sum((fill.amount * fill.price for fill in fills), ZERO)
+    order.average = storable(notional / order.filled) if order.filled else None
     order.save(update_fields=["filled", "average"])
-
-
-def _tell(order: Order, kind: str, trade_ids: list[str], at: datetime) -> None:
-    Incident.objects.create(
-        account_id=order.account_id,
-        kind=kind,
-        detail=f"Order {order.client_order_id} was {order.state} with {order.filled} of {order.amount} filled.",
-        evidence={"order": order.pk, "trades": trade_ids},
-        at=at,
-    )
 
 
 def refold(run: BotRun) -> Position:

@@ -5,30 +5,30 @@ sends outside any transaction; T3 `transition` keeps the answer. docs/execution.
 """
 
 import secrets
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 
-from bots.core.codes import Code
 from bots.core.decision import Decided
-from bots.core.intent import OrderIntent, Purpose
+from bots.core.intent import Denial, OrderIntent, Purpose
 from bots.core.order_state import FINAL, OrderState, require
 from bots.core.risk import Situation, check
 from bots.ledger import locked_position
-from bots.models import BotRun, Decision, Order, OrderEvent
+from bots.models import ACTIVE, BotRun, Decision, Order, OrderEvent, TradingAccount
 from bots.situation import Ambient, gates_against, situation
 from exchanges.core.errors import DuplicateOrder, ExchangeFault, RateLimited, Refused
 from exchanges.core.market import Market
-from exchanges.core.orders import OrderReport, OrderRequest, OrderType, Side
+from exchanges.core.orders import OrderReport
 from exchanges.core.port import Exchange
 
+Choose = Callable[[Situation], Decided | None]
 #: A planned order older than this is no longer what was decided.
 PLAN_LIFE = timedelta(seconds=20)
 #: From the claim to the first byte; slower than this and the order is not sent at all.
@@ -66,40 +66,35 @@ def new_client_order_id() -> str:
 
 
 def decide_and_place(
-    run_id: int,
-    epoch: int,
-    cause: Cause,
-    choose: Callable[[Situation], Decided | None],
-    market: Market,
-    ambient: Ambient,
-    at: datetime,
+    run_id: int, epoch: int, cause: Cause, choose: Choose, market: Market, ambient: Ambient, at: datetime
 ) -> Placed:
     """T1: position, gates and limits are read, judged and written under one lock, with the journal's row.
 
-    ``choose`` is pure; None means that there is nothing to decide. A cause that was decided before changes
-    nothing. Raises LeaseLost when ``epoch`` is no longer the run's.
+    ``choose`` is pure; None: nothing to decide. A cause that was decided before changes nothing. Raises LeaseLost.
     """
     try:
         with transaction.atomic():
             return _decide_locked(run_id, epoch, cause, choose, market, ambient, at)
     except IntegrityError:
-        # The same cause or slot, from another worker that was faster: its row stands.
+        # The same cause, or an order of another run in the slot: whoever was faster stands. All else is a bug.
+        if not _stands_already(run_id, cause):
+            raise
         return Placed(None, None)
 
 
+def _stands_already(run_id: int, cause: Cause) -> bool:
+    run = BotRun.objects.get(pk=run_id)
+    decided = Decision.objects.filter(run=run, decision_key=cause.decision_key)
+    return decided.exists() or Order.objects.live().filter(account=run.account_id, symbol=run.symbol).exists()
+
+
 def _decide_locked(
-    run_id: int,
-    epoch: int,
-    cause: Cause,
-    choose: Callable[[Situation], Decided | None],
-    market: Market,
-    ambient: Ambient,
-    at: datetime,
+    run_id: int, epoch: int, cause: Cause, choose: Choose, market: Market, ambient: Ambient, at: datetime
 ) -> Placed:
-    run = BotRun.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=run_id)
+    run = _locked_run(run_id)
     if run.lease_epoch != epoch:
         raise LeaseLost(f"run {run_id}: epoch {epoch} is over")
-    if Decision.objects.filter(run=run, decision_key=cause.decision_key).exists():
+    if run.status not in ACTIVE or Decision.objects.filter(run=run, decision_key=cause.decision_key).exists():
         return Placed(None, None)
     row = locked_position(run)
     now = situation(run, row, market, ambient, at)
@@ -108,6 +103,11 @@ def _decide_locked(
         return Placed(None, None)
     order = _write_down(run, cause, decided.intent, now, at) if decided.intent else None
     return Placed(journal(run, cause, decided, order, at), order)
+
+
+def _locked_run(run_id: int) -> BotRun:
+    """Every writer locks the run first, then its position, then its orders: nobody meets crosswise."""
+    return BotRun.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=run_id)
 
 
 def _write_down(run: BotRun, cause: Cause, intent: OrderIntent, now: Situation, at: datetime) -> Order:
@@ -159,118 +159,81 @@ def journal(run: BotRun, cause: Cause, decided: Decided, order: Order | None, at
     )
 
 
-def transition(order: Order, to: OrderState, cause: str, actor: str, at: datetime, **facts: Any) -> bool:
+def transition(
+    order: Order, to: OrderState, cause: str, actor: str, at: datetime, *, only_if: Q | None = None, **facts: Any
+) -> bool:
     """The one function that writes an order's state: compare-and-swap with its event; False: somebody was faster."""
     require(OrderState(order.state), to)
     if to in FINAL:
         facts.setdefault("ended_at", at)
     with transaction.atomic():
-        changed = Order.objects.filter(pk=order.pk, state=order.state, fence=order.fence).update(
-            state=to, fence=F("fence") + 1, **facts
-        )
+        unchanged = Order.objects.filter(only_if or Q(), pk=order.pk, state=order.state, fence=order.fence)
+        changed = unchanged.update(state=to, fence=F("fence") + 1, **facts)
         if changed:
-            _event(order, to, cause, actor, at)
+            # The fence counts the state's changes: it numbers the events without reading them.
+            OrderEvent.objects.create(
+                order=order,
+                sequence=order.fence + 2,
+                from_state=order.state,
+                to_state=to,
+                cause=cause[:300],
+                actor=actor[:64],
+                at=at,
+            )
     order.refresh_from_db()
     return bool(changed)
-
-
-def _event(order: Order, to: OrderState, cause: str, actor: str, at: datetime) -> None:
-    # The fence counts the state's changes: it numbers the events without reading them.
-    OrderEvent.objects.create(
-        order=order,
-        sequence=order.fence + 2,
-        from_state=order.state,
-        to_state=to,
-        cause=cause[:300],
-        actor=actor[:64],
-        at=at,
-    )
 
 
 def claim(order: Order, epoch: int, actor: str, market: Market, ambient: Ambient, at: datetime) -> bool:
     """T2: the only door to the network. Risk is asked again; the kill switch and the lease stand in the WHERE."""
     with transaction.atomic():
-        run = BotRun.objects.select_for_update(of=("self",), no_key=True).select_related("account").get(pk=order.run_id)
+        run = _locked_run(order.run_id)
         order.refresh_from_db()
         if order.state != OrderState.PLANNED or run.lease_epoch != epoch:
             return False
-        if at > order.expires_at:
-            transition(order, OrderState.EXPIRED_UNSENT, "too old to send", actor, at)
+        if at > order.expires_at or run.status not in ACTIVE:
+            why = "too old to send" if at > order.expires_at else "its run has ended"
+            transition(order, OrderState.EXPIRED_UNSENT, why, actor, at)
             return False
         if denial := _denied_now(order, run, market, ambient, at):
-            code, detail = denial
-            facts = {"reject_code": code, "reject_detail": detail[:300]}
-            transition(order, OrderState.DENIED, f"{code}: {detail}", actor, at, **facts)
+            facts: dict[str, Any] = {"reject_code": denial.code, "reject_detail": denial.detail[:300]}
+            transition(order, OrderState.DENIED, f"{denial.code}: {denial.detail}", actor, at, **facts)
             return False
-        swapped = (
-            Order.objects.filter(pk=order.pk, state=OrderState.PLANNED, fence=order.fence, expires_at__gte=at)
-            .filter(Exists(BotRun.objects.filter(pk=OuterRef("run_id"), lease_epoch=epoch)))
-            .filter(~Exists(gates_against(run, Purpose(order.purpose))))
-            .update(state=OrderState.SENDING, send_at=at, fence=F("fence") + 1)
-        )
-        if swapped:
-            _event(order, OrderState.SENDING, "claimed", actor, at)
-    order.refresh_from_db()
-    return bool(swapped)
+        may = _may_send(order, run, epoch, at)
+        return transition(order, OrderState.SENDING, "claimed", actor, at, only_if=may, send_at=at)
 
 
-def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at: datetime) -> tuple[Code, str] | None:
+def _may_send(order: Order, run: BotRun, epoch: int, at: datetime) -> Q:
+    """What must still hold in the very statement that claims."""
+    held = Exists(BotRun.objects.filter(pk=OuterRef("run_id"), lease_epoch=epoch))
+    return Q(held, ~Exists(gates_against(run, Purpose(order.purpose))), expires_at__gte=at)
+
+
+def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at: datetime) -> Denial | None:
     now = situation(run, locked_position(run), market, ambient, at)
+    intent = order.intent
     # The order itself stands in its slot, in the rate and in the count; it must not deny itself.
-    own = frozenset({order.slot.rsplit(":", 1)[1]})
-    now = _without(now, own)
-    denial = check(intent_of(order), now)
-    return (denial.code, denial.detail) if denial else None
-
-
-def _without(now: Situation, own: frozenset[str]) -> Situation:
-    return replace(
+    others = replace(
         now,
-        busy_legs=now.busy_legs - own,
+        busy_legs=now.busy_legs - {intent.slot_leg},
         open_orders=max(0, now.open_orders - 1),
         orders_last_minute=max(0, now.orders_last_minute - 1),
     )
+    return check(intent, others)
 
 
-def intent_of(order: Order) -> OrderIntent:
-    return OrderIntent(
-        Purpose(order.purpose),
-        Side(order.side),
-        OrderType(order.type),
-        order.amount,
-        order.price,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        leg=order.slot.rsplit(":", 1)[1],
-    )
-
-
-def request_of(order: Order, sent_at: datetime) -> OrderRequest:
-    return OrderRequest(
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=Side(order.side),
-        type=OrderType(order.type),
-        amount=order.amount,
-        sent_at=sent_at,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        immediate=order.type == OrderType.LIMIT,
-    )
-
-
-def submit(order: Order, exchange: Exchange, claimed: float, actor: str, at: datetime) -> None:
+def submit(order: Order, exchange: Exchange, began: float, actor: str, at: datetime) -> None:
     """Send a claimed order once and keep the answer; anything but a proof either way is UNKNOWN.
 
-    ``claimed`` is the monotonic time of the claim. No transaction is open; nothing is ever sent again.
+    ``began`` is the monotonic time before the claim. No transaction is open; nothing is ever sent again.
     """
-    if order.state != OrderState.SENDING or order.send_at is None:
+    if order.state != OrderState.SENDING:
         raise ValueError(f"Expected a claimed order, was {order.state}.")
-    if time.monotonic() - claimed > CLAIM_TO_SEND_SECONDS:
-        transition(order, OrderState.UNKNOWN, "the claim was too old to send", actor, at)
+    if why := _too_late(order, began):
+        transition(order, OrderState.UNKNOWN, f"{why}; it was not sent", actor, at)
         return
     try:
-        report = exchange.create_order(request_of(order, order.send_at))
+        report = exchange.create_order(order.request)
     except Refused as refusal:
         _refused(order, refusal, actor, at)
     except DuplicateOrder:
@@ -281,17 +244,34 @@ def submit(order: Order, exchange: Exchange, claimed: float, actor: str, at: dat
         accepted(order, report, actor, at)
 
 
+def _too_late(order: Order, began: float) -> str:
+    """Why a claim must not be followed by its request: the last look before a byte leaves."""
+    if monotonic() - began > CLAIM_TO_SEND_SECONDS:
+        return "the claim was too old to send"
+    # A switch that was engaged while the claim committed was not in the claim's view of the database.
+    return "the kill switch was engaged" if gates_against(order.run, Purpose(order.purpose)).exists() else ""
+
+
 def _refused(order: Order, refusal: Refused, actor: str, at: datetime) -> None:
-    if isinstance(refusal, RateLimited) and refusal.retry_at:
-        order.account.banned_until = refusal.retry_at
-        order.account.save(update_fields=["banned_until"])
-    facts = {"reject_code": refusal.code, "reject_detail": refusal.detail[:300]}
+    if isinstance(refusal, RateLimited):
+        stay_away(order.account_id, refusal)
+    facts: dict[str, Any] = {"reject_code": refusal.code, "reject_detail": refusal.detail[:300]}
     transition(order, OrderState.REJECTED, f"refused: {refusal.detail}", actor, at, **facts)
+
+
+def stay_away(account_id: int, fault: RateLimited) -> None:
+    """Remember how long the exchange wants no requests; a known ban is never shortened."""
+    if fault.retry_at is not None:
+        shorter = Q(banned_until=None) | Q(banned_until__lt=fault.retry_at)
+        TradingAccount.objects.filter(shorter, pk=account_id).update(banned_until=fault.retry_at)
 
 
 def accepted(order: Order, report: OrderReport, actor: str, at: datetime) -> None:
     """The exchange has the order; what it filled is booked from its trades, never from this reply."""
-    facts = {"exchange_order_id": report.exchange_order_id, "next_settle_at": at}
+    if not report.exchange_order_id:
+        transition(order, OrderState.UNKNOWN, "the reply carries no id", actor, at, next_settle_at=at)
+        return
+    facts: dict[str, Any] = {"exchange_order_id": report.exchange_order_id, "next_settle_at": at}
     transition(order, OrderState.OPEN, f"accepted as {report.exchange_order_id}", actor, at, **facts)
 
 
@@ -299,9 +279,10 @@ def carry_out(
     order: Order, epoch: int, exchange: Exchange, market: Market, ambient: Ambient, actor: str, at: datetime
 ) -> bool:
     """Claim and send a planned order; False when it was not ours to send any more."""
+    began = monotonic()
     if not claim(order, epoch, actor, market, ambient, at):
         return False
-    submit(order, exchange, time.monotonic(), actor, at)
+    submit(order, exchange, began, actor, at)
     return True
 
 

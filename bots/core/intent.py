@@ -33,7 +33,8 @@ class OrderIntent:
 
     @property
     def slot_leg(self) -> str:
-        return self.leg or self.purpose.value
+        """An exit and a stop share a slot: both sell what is held, and it must not be sold twice."""
+        return self.leg or (Purpose.EXIT if self.purpose is Purpose.STOP else self.purpose).value
 
 
 @dataclass(frozen=True, slots=True)

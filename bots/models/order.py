@@ -4,10 +4,10 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import User
-from bots.core.intent import Purpose
+from bots.core.intent import OrderIntent, Purpose
 from bots.core.order_state import FINAL, IN_FLIGHT, UNSENT, OrderState
 from bots.models.run import MONEY, BotRun, TradingAccount
-from exchanges.core.orders import OrderType, Side
+from exchanges.core.orders import OrderRequest, OrderType, Side
 from exchanges.models.exact import ExactDecimalField
 
 
@@ -94,6 +94,37 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.amount} {self.symbol} {self.state}"
+
+    @property
+    def intent(self) -> OrderIntent:
+        """The wish that was written down, for risk to judge again."""
+        return OrderIntent(
+            Purpose(self.purpose),
+            Side(self.side),
+            OrderType(self.type),
+            self.amount,
+            self.price,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            leg=self.slot.rsplit(":", 1)[1],
+        )
+
+    @property
+    def request(self) -> OrderRequest:
+        """What is sent, signed with the claim's instant."""
+        if self.send_at is None:
+            raise ValueError(f"Expected a claimed order, was {self.state}.")
+        return OrderRequest(
+            client_order_id=self.client_order_id,
+            symbol=self.symbol,
+            side=Side(self.side),
+            type=OrderType(self.type),
+            amount=self.amount,
+            sent_at=self.send_at,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            immediate=self.type == OrderType.LIMIT,
+        )
 
 
 class OrderEvent(models.Model):

@@ -50,6 +50,10 @@ class TradingAccount(models.Model):
     key = models.OneToOneField(ExchangeKey, null=True, on_delete=models.PROTECT, related_name="account")
     wallet = models.OneToOneField(SimulatedWallet, null=True, on_delete=models.PROTECT, related_name="account")
     banned_until = models.DateTimeField(null=True)
+    # What reconciling remembers.
+    reconciled_at = models.DateTimeField(null=True, help_text="The last pass in which the exchange answered it all.")
+    outside = models.JSONField(default=dict, help_text="Asset → balance that is not the runs': the owner's own coins.")
+    suspects = models.JSONField(default=list, help_text="Assets whose balance disagreed in the last pass.")
 
     class Meta:
         constraints = [

@@ -1,0 +1,220 @@
+"""Passes over one account: its unsettled orders every few seconds, and its lists and balances every minute."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.db.models import F
+
+from bots import orders
+from bots.core.order_state import FINAL, OrderState
+from bots.core.risk import Gate
+from bots.models import ACTIVE, BotRun, Order, OrderEvent, RunPosition, Status, TradingAccount
+from bots.reconcile import incidents
+from bots.reconcile.absence import ID_LENGTH
+from bots.reconcile.one_order import book, settle
+from exchanges.core.decimals import ZERO, plain
+from exchanges.core.errors import ExchangeFault, RateLimited
+from exchanges.core.orders import FillReport, OrderReport, OrderType, Side
+from exchanges.core.port import Exchange
+
+log = logging.getLogger(__name__)
+
+#: Orders of an account that one pass asks about; the longest waiting first.
+BUDGET = 10
+#: The lists are read from this long before the last complete pass.
+OVERLAP = timedelta(minutes=10)
+#: A balance may differ by this share before it is a disagreement, and by one step of the market's amount.
+TOLERANCE = Decimal("0.001")
+
+
+@dataclass(slots=True)
+class Settled:
+    """What a pass over an account's orders did."""
+
+    looked_at: int = 0
+    ended: int = 0
+    fills: int = 0
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What a comparison of an account with its exchange found."""
+
+    late_fills: int = 0
+    orphans: int = 0
+    mismatches: int = 0
+
+
+def settle_account(
+    account: TradingAccount, exchange: Exchange, at: datetime, actor: str, *, boot: bool = False
+) -> Settled:
+    """One pass over the account's orders that are not final; one order's trouble never stops the next."""
+    done = Settled()
+    live = Order.objects.filter(account=account).live().select_related("run", "account")
+    waiting = live.order_by(F("next_settle_at").asc(nulls_first=True), "id")
+    for order in waiting if boot else waiting.exclude(next_settle_at__gt=at)[:BUDGET]:
+        done.looked_at += 1
+        try:
+            done.fills += settle(order, exchange, actor, at, boot=boot)
+        except RateLimited as fault:
+            orders.stay_away(account.pk, fault)
+            done.fault = f"{fault.code}: {fault.detail}"
+            break
+        except ExchangeFault as fault:
+            done.fault = f"{fault.code}: {fault.detail}"
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("order %s could not be settled", order.pk)
+            done.fault = f"order {order.pk} could not be settled; the log tells why"
+        done.ended += order.ended_at is not None
+    return done
+
+
+def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, at: datetime) -> Reconciled:
+    """Compare the exchange's lists and balances with our books. Nothing is ever traded to repair a difference.
+
+    Raises ExchangeFault; then the next pass looks back as far as this one did. A restored backup brings its own last
+    pass with it, so that the lists are read from the backup's time on.
+    """
+    found = Reconciled()
+    runs = list(BotRun.objects.filter(account=account).exclude(status=Status.STOPPED).order_by("id"))
+    since = (account.reconciled_at or min((run.created_at for run in runs), default=at)) - OVERLAP
+    for symbol in sorted({run.symbol for run in runs}):
+        _sweep(account, exchange, symbol, since, actor, at, found)
+    found.mismatches = _compare_balances(account, exchange, runs, at)
+    account.reconciled_at = at
+    account.save(update_fields=["reconciled_at", "outside", "suspects"])
+    return found
+
+
+def _sweep(
+    account: TradingAccount,
+    exchange: Exchange,
+    symbol: str,
+    since: datetime,
+    actor: str,
+    at: datetime,
+    found: Reconciled,
+) -> None:
+    """Orders that carry our tag must have a row, and executions of our orders must be booked."""
+    listed = [r for r in exchange.fetch_recent_orders(symbol, since) if _is_tagged(r)]
+    fills = exchange.fetch_fills(symbol, since=since)
+    # Of final orders only: the others are still being settled.
+    known = {row.client_order_id[:ID_LENGTH]: row for row in _orders_since(account, symbol, since)}
+    for report in listed:
+        row = known.get((report.client_order_id or "")[:ID_LENGTH])
+        if row is None:
+            found.orphans += _orphan(account, report, actor, at)
+        elif row.state in FINAL and row.exchange_order_id is None:
+            found.late_fills += _late(row, report, fills, at)
+    for row in known.values():
+        if row.state in FINAL and row.exchange_order_id is not None:
+            found.late_fills += book(row, fills, at)
+
+
+def _is_tagged(report: OrderReport) -> bool:
+    return (report.client_order_id or "").startswith(settings.INSTALL_TAG)
+
+
+def _orders_since(account: TradingAccount, symbol: str, since: datetime) -> list[Order]:
+    rows = Order.objects.filter(account=account, symbol=symbol).select_related("run", "account")
+    return list(rows.exclude(ended_at__lt=since - OVERLAP).order_by("id"))
+
+
+def _late(row: Order, report: OrderReport, fills: Sequence[FillReport], at: datetime) -> int:
+    """An order that ended as never placed stands in the exchange's list: it is booked, and told."""
+    Order.objects.filter(pk=row.pk, exchange_order_id=None).update(exchange_order_id=report.exchange_order_id)
+    row.refresh_from_db()
+    detail = f"Order {row.client_order_id} had ended as {row.state} and is {report.status} at the exchange."
+    incidents.tell(row.account, "late_order", f"order:{row.pk}", detail, {"order": row.pk}, at)
+    return book(row, fills, at)
+
+
+def _orphan(account: TradingAccount, report: OrderReport, actor: str, at: datetime) -> int:
+    """An order of ours without a row: a backup was restored. It is adopted by its run, and everything halts."""
+    run = BotRun.objects.filter(account=account, symbol=report.symbol).order_by("-id").first()
+    subject = f"exchange order:{report.exchange_order_id}"
+    detail = f"Order {report.client_order_id} carries our tag and is not in our books: was a backup restored?"
+    evidence = {"exchange_order_id": report.exchange_order_id, "side": report.side, "amount": plain(report.amount)}
+    told = incidents.tell(account, "orphan", subject, detail, evidence, at)
+    if run is not None and told:
+        _adopt(run, report, actor, at)
+    return int(told)
+
+
+def _adopt(run: BotRun, report: OrderReport, actor: str, at: datetime) -> None:
+    """Write the row that is missing; from here on it is settled like any other."""
+    sent_at = report.created_at or at
+    order = Order.objects.create(
+        run=run,
+        account_id=run.account_id,
+        symbol=report.symbol,
+        slot=f"{run.account_id}:{report.symbol}:orphan-{report.exchange_order_id}"[:96],
+        decision_key=f"orphan:{report.client_order_id}",
+        client_order_id=report.client_order_id or "",
+        purpose="entry" if report.side is Side.BUY else "exit",
+        side=report.side.value,
+        type=OrderType.LIMIT.value,
+        amount=report.amount,
+        price=report.average or ZERO,
+        state=OrderState.UNKNOWN,
+        exchange_order_id=report.exchange_order_id,
+        planned_at=sent_at,
+        expires_at=sent_at,
+        send_at=sent_at,
+        next_settle_at=at,
+        created_by="reconcile",
+    )
+    OrderEvent.objects.create(
+        order=order, sequence=1, to_state=OrderState.UNKNOWN, cause="adopted by its tag", actor=actor[:64], at=at
+    )
+
+
+def _compare_balances(account: TradingAccount, exchange: Exchange, runs: list[BotRun], at: datetime) -> int:
+    """Base assets of the active runs: what the exchange holds beyond our fills must stay what it was.
+
+    Two passes in a row must disagree, and nothing may be in flight: then it is told once, and the new difference
+    becomes what is expected.
+    """
+    markets = {run.base: run.symbol for run in runs if run.status in ACTIVE}
+    if not markets:
+        return 0
+    rules, balances = exchange.markets(), exchange.fetch_balances()
+    told = 0
+    for base, symbol in sorted(markets.items()):
+        if Order.objects.filter(account=account, run__base=base).in_flight().exists():
+            continue
+        total = balances[base].total if base in balances else ZERO
+        held = _held(account, base)
+        outside = Decimal(account.outside.get(base, "0" if account.wallet_id else plain(max(total - held, ZERO))))
+        allowed = max(rules[symbol].amount_step, abs(held) * TOLERANCE)
+        agrees = abs(total - held - outside) <= allowed
+        if agrees or base in account.suspects:
+            account.suspects = [asset for asset in account.suspects if asset != base]
+        else:
+            account.suspects = [*account.suspects, base]
+        if not agrees and base not in account.suspects:
+            told += _mismatch(account, base, total, held + outside, at)
+            outside = total - held
+        account.outside = account.outside | {base: plain(outside)}
+    return told
+
+
+def _held(account: TradingAccount, base: str) -> Decimal:
+    """The fold of all fills of the account in one asset, less the fees that other markets took in it."""
+    rows = RunPosition.objects.filter(run__account=account).select_related("run")
+    held = sum((row.amount for row in rows if row.run.base == base), ZERO)
+    return held - sum((Decimal(row.other_fees.get(base, 0)) for row in rows if row.run.base != base), ZERO)
+
+
+def _mismatch(account: TradingAccount, base: str, total: Decimal, expected: Decimal, at: datetime) -> bool:
+    detail = f"The exchange holds {plain(total)} {base}; our books explain {plain(expected)}."
+    evidence = {"asset": base, "total": plain(total), "expected": plain(expected)}
+    return incidents.tell(account, "balance_mismatch", f"{base}:{at.isoformat()}", detail, evidence, at, Gate.REDUCING)
