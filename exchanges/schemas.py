@@ -87,7 +87,7 @@ Utc = Annotated[
 #: An indicator's value; JSON knows no NaN.
 Number = Annotated[float | None, BeforeValidator(lambda value: None if _is_nan(value) else value)]
 #: An object's id in a body: a JSON integer, neither text nor true.
-ObjectId = Annotated[int, Strict(), Field(ge=0, le=10**30, json_schema_extra={"examples": [1]})]
+ObjectId = Annotated[int, Strict(), Field(json_schema_extra={"examples": [1]})]
 
 
 def _is_nan(value: object) -> bool:

@@ -81,15 +81,15 @@ def limited(view: View) -> View:
     @wraps(view)
     def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method not in SAFE and request.path not in UNLIMITED:
-            _count(request.auth.token.pk)  # type: ignore[attr-defined]
+            _count(request.auth.token.prefix)  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)
 
     return counted
 
 
-def _count(token_id: int) -> None:
+def _count(token: str) -> None:
     seconds = int(timezone.now().timestamp())
-    name = f"api-writes:{token_id}:{seconds // MINUTE}"
+    name = f"api-writes:{token}:{seconds // MINUTE}"
     try:
         cache.add(name, 0, 2 * MINUTE)
         count = cache.incr(name)
