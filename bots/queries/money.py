@@ -77,7 +77,7 @@ def _pnl(
         unrealized=unrealized,
         fees=fees,
         net=net,
-        equity=capital + _all_net(trades) + unrealized - open_fees,
+        equity=equity,
         trades=len(recent),
         win_rate=Decimal(wins) / len(closed) if closed else None,
         max_drawdown=drawdown([value for _, value in series]),
