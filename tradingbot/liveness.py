@@ -32,6 +32,11 @@ def release_lease(name: str, holder: str, *, at: datetime) -> None:
     Lease.objects.filter(name=name, holder=holder, until__gt=at).update(until=at)
 
 
+def end_lease(name: str, *, at: datetime) -> None:
+    """Whoever has it: for one who knows that the holder is gone."""
+    Lease.objects.filter(name=name, until__gt=at).update(until=at)
+
+
 def lease_until(name: str) -> datetime | None:
     return Lease.objects.filter(name=name).values_list("until", flat=True).first()
 

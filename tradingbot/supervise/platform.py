@@ -50,7 +50,7 @@ def _commands(port: int) -> list[tuple[str, float, tuple[str, ...]]]:
                 "warning",
             ),
         ),
-        ("beat", 1.5, ("celery", "--quiet", "-A", "tradingbot", "beat", "--pidfile", "", "--loglevel", "WARNING")),
+        ("beat", 2.5, ("celery", "--quiet", "-A", "tradingbot", "beat", "--pidfile", "", "--loglevel", "WARNING")),
     ]
 
 

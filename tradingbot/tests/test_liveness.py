@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from tradingbot.liveness import (
+    end_lease,
     last_heartbeat,
     lease_until,
     record_heartbeat,
@@ -44,6 +45,13 @@ def test_lease_that_is_over_goes_to_the_next_and_not_back():
 def test_lease_released_is_free_at_once():
     take_lease("beat", "one", at=AT, seconds=10)
     release_lease("beat", "one", at=AT)
+    assert take_lease("beat", "two", at=AT, seconds=10)
+
+
+@pytest.mark.django_db
+def test_lease_of_a_holder_that_is_gone_is_ended():
+    take_lease("beat", "one", at=AT, seconds=10)
+    end_lease("beat", at=AT)
     assert take_lease("beat", "two", at=AT, seconds=10)
 
 

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from accounts.management.base import Exit, Failure
+from tradingbot.liveness import BEAT, end_lease
 from tradingbot.supervise import broker
 from tradingbot.supervise.child import Child
 from tradingbot.supervise.platform import BROKER, HOST, broker_program, is_ready, programs, worker_is_silent
@@ -77,6 +78,9 @@ class Command(BaseCommand):
         for name in seeds:
             if name in get_commands():
                 call_command(name, stdout=self.stdout)
+        if connection.vendor == "sqlite":
+            # The lock on the folder is ours: a beat that still holds the lease was killed.
+            end_lease(BEAT, at=timezone.now())
         connection.close()
 
     def _run(self, supervisor: Supervisor, port: int, redis_url: str, began: float) -> None:
