@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.auth import actor_of
 from accounts.core.keyring import Undecryptable
+from exchanges import admin_candles as admin_candles
 from exchanges import operations
 from exchanges.core.errors import ExchangeFault
 from exchanges.models import ExchangeKey

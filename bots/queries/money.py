@@ -66,9 +66,8 @@ def _pnl(
     net = sum(closed, ZERO) + unrealized - open_fees
     capital = sum((run.capital for run in runs), ZERO)
     began = min([run.started_at for run in runs] + [trade.executed_at for trade in trades[:1]])
-    series = equity_series(
-        capital, trades, max(since or began, began), capital + _all_net(trades) + unrealized - open_fees, at
-    )
+    equity = capital + _all_net(trades) + unrealized - open_fees
+    series = equity_series(capital, trades, max(since or began, began), equity, at)
     wins = sum(1 for pnl in closed if pnl > 0)
     return PnlView(
         quote=quote,
@@ -87,10 +86,11 @@ def _pnl(
 
 def trade_fee(trade: TradeLog) -> Decimal:
     """In quote; a fee taken in base at its own trade's price; a third asset's is not converted."""
+    fee: Decimal = trade.fee
     if trade.fee_asset == trade.quote:
-        return trade.fee
+        return fee
     base = trade.symbol.split("/")[0]
-    return trade.fee * trade.price if trade.fee_asset == base else ZERO
+    return fee * Decimal(trade.price) if trade.fee_asset == base else ZERO
 
 
 def _all_net(trades: Iterable[TradeLog]) -> Decimal:

@@ -5,11 +5,18 @@ from collections.abc import Iterable, Sequence
 from django.db.models import Count, Max
 
 from accounts.models import User
+from bots.core.position import Position
 from bots.core.risk import Gate
 from bots.ledger import position_of
 from bots.models import BotRun, Decision, Level, Status, TradingGate
 from bots.queries.shapes import Halted, LastDecision, Page, PositionView, RunFilter, RunView
 from bots.situation import SEVERITY
+
+#: What a view takes from the run as it stands.
+COPIED = (
+    "status", "status_reason", "mode", "params", "limits", "exchange", "symbol", "base", "quote", "timeframe",
+    "capital", "started_at", "stopped_at", "heartbeat_at",
+)  # fmt: skip
 
 
 def run_model(user: User | None, run_id: int) -> BotRun:
@@ -67,44 +74,35 @@ def _view(
 ) -> RunView:
     position = position_of(run.position)
     price = priced.close if priced is not None else None
-    equity = run.capital + position.profit(price if price is not None else position.entry_price)
-    view = None
-    if position.amount != 0:
-        view = PositionView(
-            amount=position.amount,
-            entry_price=position.entry_price,
-            unrealized_pnl=position.unrealized(price) if price is not None else None,
-            price=price,
-            price_at=priced.at if priced is not None else None,
-            opened_at=position.opened_at,
-        )
     ended = run.status in (Status.STOPPED, Status.ERROR)
     return RunView(
         bot_run_id=run.pk,
-        status=run.status,
-        status_reason=run.status_reason,
-        mode=run.mode,
+        **{name: getattr(run, name) for name in COPIED},
         strategy=run.strategy.name,
-        params=run.params,
-        limits=run.limits,
-        exchange=run.exchange,
-        symbol=run.symbol,
-        base=run.base,
-        quote=run.quote,
-        timeframe=run.timeframe,
         exchange_key_id=run.key_id,
-        capital=run.capital,
-        started_at=run.started_at,
-        stopped_at=run.stopped_at,
-        position=view,
-        equity=equity,
+        position=_position(position, priced),
+        equity=run.capital + position.profit(price if price is not None else position.entry_price),
         realized_pnl=position.realized,
         fees=position.fees,
         trades=trades,
         last_decision=_last(decision),
         next_check_at=None if ended or run.last_candle_at is None else run.next_check_at,
-        heartbeat_at=run.heartbeat_at,
         halted=halted(run, gates),
+    )
+
+
+def _position(position: Position, priced: Decision | None) -> PositionView | None:
+    """None only at exactly nothing: dust is told too."""
+    if position.amount == 0:
+        return None
+    price = priced.close if priced is not None else None
+    return PositionView(
+        amount=position.amount,
+        entry_price=position.entry_price,
+        unrealized_pnl=position.unrealized(price) if price is not None else None,
+        price=price,
+        price_at=priced.at if priced is not None else None,
+        opened_at=position.opened_at,
     )
 
 

@@ -85,6 +85,4 @@ def gaps(candles: Candles, timeframe: str) -> list[tuple[int, int]]:
     """[(first missing open time, how many are missing), …]."""
     step = timeframe_ms(timeframe)
     jumps = np.diff(candles.opened_at)
-    return [
-        (int(candles.opened_at[i]) + step, int(jumps[i]) // step - 1) for i in np.flatnonzero(jumps > step)
-    ]
+    return [(int(candles.opened_at[i]) + step, int(jumps[i]) // step - 1) for i in np.flatnonzero(jumps > step)]

@@ -18,7 +18,7 @@ from strategies import operations as strategies
 EMAIL = "demo@example.com"
 LOGIN_FILE = "demo_login"
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
-PARAMS = {"rsi_period": 7, "rsi_method": "wilder", "oversold": 30, "overbought": 70}
+PARAMS = {"rsi_period": 7, "rsi_method": "cutler", "oversold": 30, "overbought": 70}
 
 
 class Command(ConsoleCommand):
