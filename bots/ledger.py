@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from bots.core.intent import Purpose
 from bots.core.order_state import FINAL, OrderState
 from bots.core.position import FillFact, Position, book, fold
 from bots.models import BotRun, Fill, Order, RunPosition, TradeLog
@@ -38,7 +39,8 @@ def position_of(row: RunPosition) -> Position:
 
 
 def fact(fill: Fill) -> FillFact:
-    return FillFact(Side(fill.side), fill.amount, fill.price, fill.fee, fill.fee_asset, fill.executed_at)
+    entered_at = fill.order.send_at if fill.order.purpose == Purpose.ENTRY else None
+    return FillFact(Side(fill.side), fill.amount, fill.price, fill.fee, fill.fee_asset, fill.executed_at, entered_at)
 
 
 def locked_position(run: BotRun) -> RunPosition:
@@ -85,7 +87,7 @@ def _book(order: Order, row: RunPosition, report: FillReport, at: datetime) -> N
     before = position_of(row)
     booked = book(before, fact(fill), run.base, run.quote)
     _store(row, booked.position, fill.pk)
-    if before.amount == 0 and booked.position.amount > 0:
+    if booked.position.opened_at not in (None, before.opened_at):
         row.peak_price = report.price
     _remember(row, booked.pnl, report.executed_at)
     TradeLog.objects.create(
@@ -135,4 +137,4 @@ def _total(order: Order) -> None:
 
 def refold(run: BotRun) -> Position:
     """The position from all of the run's fills: what the cached row must equal."""
-    return fold((fact(fill) for fill in run.fills.order_by("id")), run.base, run.quote)
+    return fold((fact(fill) for fill in run.fills.select_related("order").order_by("id")), run.base, run.quote)

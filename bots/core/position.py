@@ -11,7 +11,11 @@ from exchanges.core.orders import Side
 
 @dataclass(frozen=True, slots=True)
 class FillFact:
-    """One execution as the ledger knows it; ``fee`` in ``fee_asset``, ``base``/``quote`` of its market."""
+    """One execution as the ledger knows it; ``fee`` in ``fee_asset``, ``base``/``quote`` of its market.
+
+    ``entered_at`` is when the entry that it belongs to was sent: an entry begins a new position, whatever dust an
+    earlier one left behind.
+    """
 
     side: Side
     amount: Decimal
@@ -19,6 +23,7 @@ class FillFact:
     fee: Decimal
     fee_asset: str
     executed_at: datetime
+    entered_at: datetime | None = None
 
     @property
     def notional(self) -> Decimal:
@@ -89,7 +94,7 @@ def _bought(position: Position, fill: FillFact, fee_quote: Decimal, fee_base: De
         entry_price=storable(cost / amount) if amount > 0 else ZERO,
         open_fees=position.open_fees + fees,
         cash=position.cash - fill.notional - fee_quote,
-        opened_at=position.opened_at or fill.executed_at,
+        opened_at=fill.entered_at or position.opened_at or fill.executed_at,
     )
 
 

@@ -1,6 +1,6 @@
 """A position is the fold of its fills, and the equity identity holds for every price."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -106,3 +106,13 @@ def test_pnl_of_the_parts_adds_up_to_the_closed_profit(fills: list[FillFact]) ->
         booked = book(position, one, "BTC", "USDT")
         position, total = booked.position, total + (booked.pnl or 0)
     assert total == pytest.approx(position.realized - (position.fees - position.open_fees), abs=D("1e-9"))
+
+
+def test_an_entry_begins_a_new_position_whatever_dust_is_left() -> None:
+    later = AT + timedelta(days=1)
+    first = FillFact(Side.BUY, D(1), D(100), D("0.001"), "BTC", AT, entered_at=AT - timedelta(seconds=1))
+    sold = FillFact(Side.SELL, D("0.99"), D(110), D(0), "USDT", AT)
+    again = FillFact(Side.BUY, D(1), D(120), D(0), "BTC", later, entered_at=later)
+    dust = fold([first, sold], "BTC", "USDT")
+    assert (dust.amount, dust.opened_at) == (D("0.009"), AT - timedelta(seconds=1))
+    assert fold([again], "BTC", "USDT", dust).opened_at == later
