@@ -69,17 +69,19 @@ class KillForm(forms.Form):
 
 
 class ArmForm(forms.Form):
-    phrase = forms.CharField(max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
+    phrase = forms.CharField(
+        max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    )
 
-    def __init__(self, *args: Any, phrase: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, expected: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.phrase = phrase
-        self.fields["phrase"].label = f"Type “{phrase}” to confirm"
+        self.expected = expected
+        self.fields["phrase"].label = f"Type “{expected}” to confirm"
 
     def clean_phrase(self) -> str:
-        if self.cleaned_data["phrase"].strip() != self.phrase:
-            raise forms.ValidationError(f"Expected “{self.phrase}”, letter by letter.")
-        return self.phrase
+        if self.cleaned_data["phrase"].strip() != self.expected:
+            raise forms.ValidationError(f"Expected “{self.expected}”, letter by letter.")
+        return self.expected
 
 
 class LimitsForm(forms.Form):
@@ -100,15 +102,28 @@ class StartForm(forms.Form):
 
     strategy = forms.ChoiceField(widget=forms.RadioSelect)
     exchange = forms.ChoiceField()
-    symbol = forms.CharField(label="Market", max_length=32, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "symbols"}))
+    symbol = forms.CharField(
+        label="Market",
+        max_length=32,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "list": "symbols"}),
+    )
     timeframe = forms.ChoiceField(label="Candles of", help_text="The bot decides each time one of these closes.")
-    capital = forms.DecimalField(max_digits=36, decimal_places=18, min_value=Decimal(0), help_text="All that this bot may ever use, in the market’s quote currency.")
+    capital = forms.DecimalField(
+        max_digits=36,
+        decimal_places=18,
+        min_value=Decimal(0),
+        help_text="All that this bot may ever use, in the market’s quote currency.",
+    )
     mode = forms.ChoiceField(choices=Mode.choices, widget=forms.RadioSelect)
     exchange_key_id = forms.TypedChoiceField(label="Exchange key", required=False, coerce=int, empty_value=None)
-    confirmation = forms.CharField(required=False, max_length=40, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
+    confirmation = forms.CharField(
+        required=False, max_length=40, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    )
     token = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, choices: Mapping[str, Sequence[tuple[str, str]]], schema: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, choices: Mapping[str, Sequence[tuple[str, str]]], schema: Mapping[str, Any], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         for name, offered in choices.items():
             self.fields[name].choices = list(offered)  # type: ignore[attr-defined]

@@ -21,7 +21,11 @@ class KeyForm(forms.Form):
         label="API key", max_length=512, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
     )
     api_secret = forms.CharField(
-        label="API secret", max_length=4096, strip=True, widget=SecretInput(), help_text="Encrypted at once, never shown again."
+        label="API secret",
+        max_length=4096,
+        strip=True,
+        widget=SecretInput(),
+        help_text="Encrypted at once, never shown again.",
     )
     passphrase = forms.CharField(required=False, max_length=256, widget=SecretInput())
 

@@ -27,7 +27,7 @@ OUTCOME = {
 
 @sensitive_post_parameters("api_key", "api_secret", "passphrase")
 @login_required
-@step_up_required(back="exchanges_key_new")
+@step_up_required(back="exchanges_key_new")  # type: ignore[untyped-decorator]
 @never_cache
 @require_http_methods(["GET", "POST"])
 def key_new(request: HttpRequest) -> HttpResponse:
@@ -64,9 +64,7 @@ def _tell(request: HttpRequest, key: ExchangeKey) -> None:
 def _added(request: HttpRequest, form: KeyForm) -> ExchangeKey | None:
     """The stored key, or None with the reasons in the form."""
     try:
-        return operations.add_key(
-            _user(request), **form.cleaned_data, at=timezone.now(), actor=actor_of(request)
-        )
+        return operations.add_key(_user(request), **form.cleaned_data, at=timezone.now(), actor=actor_of(request))
     except ValidationError as error:
         for name, texts in error.message_dict.items():
             form.add_error(name, texts)

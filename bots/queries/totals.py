@@ -1,68 +1,53 @@
 """Sums over a filtered list of trades: per mode and quote currency, never across them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
-
-from django.db.models import Count, F, Q, QuerySet, Sum
 
 from accounts.models import User
-from bots.models import TradeLog
-from bots.queries.shapes import TradeFilter
+from bots.queries.history import all_trades
+from bots.queries.shapes import TradeFilter, TradeView
 from exchanges.core.decimals import ZERO
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TradeTotals:
-    """``fees`` counts those taken in the quote currency, ``bought`` and ``sold`` are notionals."""
+    """``bought`` and ``sold`` are notionals, ``pnl`` that of the sells; fees in quote (a third coin's are left out)."""
 
     mode: str
     quote: str
-    trades: int
-    bought: Decimal
-    sold: Decimal
-    fees: Decimal
-    pnl: Decimal | None
+    trades: int = 0
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    fees: Decimal = ZERO
+    pnl: Decimal | None = None
+
+    def add(self, trade: TradeView) -> None:
+        notional = trade.quantity * trade.price
+        self.trades += 1
+        self.bought += notional if trade.side == "buy" else ZERO
+        self.sold += notional if trade.side == "sell" else ZERO
+        self.fees += _fee(trade)
+        if trade.pnl is not None:
+            self.pnl = (self.pnl or ZERO) + trade.pnl
 
 
 def trade_totals(user: User, wanted: TradeFilter) -> list[TradeTotals]:
-    rows = (
-        _filtered(user, wanted)
-        .order_by("mode", "quote")
-        .values_list("mode", "quote", "side")
-        .annotate(
-            n=Count("id"),
-            notional=Sum(F("quantity") * F("price")),
-            paid=Sum("fee", filter=Q(fee_asset=F("quote"))),
-            profit=Sum("pnl"),
-        )
-    )
-    groups = groupby(sorted(rows, key=lambda row: row[:2]), key=lambda row: row[:2])
-    return [_totals(mode, quote, list(sides)) for (mode, quote), sides in groups]
+    """One pass over every trade of the filter: the database cannot add exact decimals everywhere."""
+    return summed(all_trades(user, wanted))
 
 
-def _totals(mode: str, quote: str, sides: list[tuple[str, str, str, int, Decimal, Decimal, Decimal]]) -> TradeTotals:
-    notional = {side: value or ZERO for _, _, side, _, value, _, _ in sides}
-    profits = [profit for *_, profit in sides if profit is not None]
-    return TradeTotals(
-        mode=mode,
-        quote=quote,
-        trades=sum(row[3] for row in sides),
-        bought=notional.get("buy", ZERO),
-        sold=notional.get("sell", ZERO),
-        fees=sum((row[5] or ZERO for row in sides), ZERO),
-        pnl=sum(profits, ZERO) if profits else None,
-    )
+def summed(trades: Iterable[TradeView]) -> list[TradeTotals]:
+    groups: dict[tuple[str, str], TradeTotals] = {}
+    for trade in trades:
+        key = (trade.mode, trade.quote)
+        if key not in groups:
+            groups[key] = TradeTotals(*key)
+        groups[key].add(trade)
+    return [groups[key] for key in sorted(groups)]
 
 
-def _filtered(user: User, wanted: TradeFilter) -> QuerySet[TradeLog]:
-    trades = TradeLog.objects.for_user(user)
-    given = {
-        "run_id": wanted.bot_run_id,
-        "symbol": wanted.symbol,
-        "side": wanted.side,
-        "mode": wanted.mode,
-        "executed_at__gte": wanted.since,
-        "executed_at__lt": wanted.until,
-    }
-    return trades.filter(**{name: value for name, value in given.items() if value not in ("", None)})
+def _fee(trade: TradeView) -> Decimal:
+    if trade.fee_asset == trade.quote:
+        return trade.fee
+    return trade.fee * trade.price if trade.fee_asset == trade.symbol.split("/")[0] else ZERO

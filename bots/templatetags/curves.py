@@ -32,7 +32,7 @@ class Curve:
 
 def curve(series: Sequence[Point]) -> Curve | None:
     """None for fewer than two points in time: a line needs two."""
-    if len(series) < 2 or series[0][0] == series[-1][0]:
+    if len(series) < 2 or series[-1][0] <= series[0][0]:
         return None
     levels = [level for _, level in series]
     low, high = min(levels), max(levels)
@@ -40,7 +40,7 @@ def curve(series: Sequence[Point]) -> Curve | None:
     reach = float(high - low) or 1.0
 
     def spot(point: Point) -> tuple[float, float]:
-        x = (point[0] - start).total_seconds() / length * WIDTH
+        x = min((point[0] - start).total_seconds() / length, 1.0) * WIDTH
         return x, HEIGHT - PAD - float(point[1] - low) / reach * (HEIGHT - 2 * PAD)
 
     # A closed trade changes equity at once, so the line goes by steps.

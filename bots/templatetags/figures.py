@@ -1,5 +1,6 @@
 """Numbers, money and times as people read them: signs, steps, ages, UTC."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -20,6 +21,9 @@ IN_CENTS = frozenset({"USDT", "USDC", "USD", "EUR", "GBP", "BUSD", "FDUSD", "TUS
 CENT = Decimal("0.01")
 FINE = Decimal("1e-8")
 WIDE = Context(prec=60)
+FORMS = {"minute": ("%Y-%m-%d", "%H:%M"), "seconds": ("%Y-%m-%d", "%H:%M:%S"), "short": ("%m-%d", "%H:%M:%S")}
+ACRONYMS = {name.lower(): name for name in ("RSI", "EMA", "MACD", "VWAP", "DCA", "UTC", "ATR")}
+CANDLE_CAUSE = re.compile(r"candle:(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)Z(?::(\w+))?")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -82,10 +86,11 @@ def utc(at: datetime | None, form: str = "") -> SafeString | str:
     if at is None:
         return UNKNOWN
     at = at.astimezone(UTC)
-    pattern = {"time": "%H:%M:%S", "minute": "%Y-%m-%d %H:%M", "seconds": "%Y-%m-%d %H:%M:%S", "short": "%m-%d %H:%M:%S"}.get(
-        form, "%Y-%m-%d %H:%M:%S UTC"
-    )
-    return format_html('<time datetime="{}" title="{}">{}</time>', _iso(at), f"{at:%Y-%m-%d %H:%M:%S} UTC", at.strftime(pattern))
+    day, clock = FORMS.get(form, ("%Y-%m-%d", "%H:%M:%S UTC"))
+    return format_html(
+        '<time datetime="{}" title="{}"><span class="date">{}</span> {}</time>',
+        _iso(at), f"{at:%Y-%m-%d %H:%M:%S} UTC", at.strftime(day), at.strftime(clock),
+    )  # fmt: skip
 
 
 @register.filter
@@ -95,7 +100,10 @@ def age(at: datetime | None, now: datetime) -> SafeString | str:
         return UNKNOWN
     seconds = max(0, int((now - at).total_seconds()))
     return format_html(
-        '<time class="age" datetime="{}" title="{}">{} ago</time>', _iso(at), f"{at:%Y-%m-%d %H:%M:%S} UTC", _span(seconds)
+        '<time class="age" datetime="{}" title="{}">{} ago</time>',
+        _iso(at),
+        f"{at:%Y-%m-%d %H:%M:%S} UTC",
+        _span(seconds),
     )
 
 
@@ -106,7 +114,9 @@ def until(at: datetime | None, now: datetime) -> SafeString | str:
         return UNKNOWN
     seconds = int((at - now).total_seconds())
     text = f"in {_span(seconds)}" if seconds > 0 else "due now"
-    return format_html('<time class="age" datetime="{}" title="{}">{}</time>', _iso(at), f"{at:%Y-%m-%d %H:%M:%S} UTC", text)
+    return format_html(
+        '<time class="age" datetime="{}" title="{}">{}</time>', _iso(at), f"{at:%Y-%m-%d %H:%M:%S} UTC", text
+    )
 
 
 @register.filter
@@ -118,8 +128,18 @@ def span(length: timedelta | int) -> str:
 @register.filter
 def words(code: str) -> str:
     """``rsi_cross`` and ``NO_SIGNAL`` as words."""
-    text = str(code).replace("_", " ")
-    return text.capitalize() if text.isupper() or text.islower() else text
+    found = [ACRONYMS.get(word.lower(), word.lower()) for word in str(code).split("_")]
+    text = " ".join(found)
+    return text[:1].upper() + text[1:]
+
+
+@register.filter
+def cause(text: str) -> str:
+    """Why an order changed its state; a decision key in words."""
+    match = CANDLE_CAUSE.fullmatch(text)
+    if match is None:
+        return text[:1].upper() + text[1:]
+    return f"{(match[3] or 'signal').capitalize()} of the candle that opened {match[1]} {match[2]} UTC"
 
 
 def _span(seconds: int) -> str:
@@ -209,7 +229,10 @@ def plain_signed(value: Decimal, quote: str = "") -> str:
 @register.filter
 def reading(value: float | Decimal | None) -> str:
     """An indicator's value."""
-    return UNKNOWN if value is None else price(Decimal(str(value)))
+    if value is None:
+        return UNKNOWN
+    number = Decimal(str(value))
+    return _grouped(_cents(number)) if abs(number) >= 10 else price(number)
 
 
 @register.filter

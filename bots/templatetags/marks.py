@@ -62,7 +62,9 @@ def meaning(code: str) -> str:
 
 @register.simple_tag
 def side_mark(side: str) -> SafeString:
-    return format_html('<span class="side-mark {}">{} {}</span>', side, "▲" if side == "buy" else "▼", side.capitalize())
+    return format_html(
+        '<span class="side-mark {}">{} {}</span>', side, "▲" if side == "buy" else "▼", side.capitalize()
+    )
 
 
 @register.simple_tag(takes_context=True)

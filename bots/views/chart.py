@@ -48,7 +48,8 @@ def chart(request: HttpRequest, run_id: int) -> JsonResponse:
     try:
         picture = _picture(request, run, at)
     except (ExchangeFault, UnknownSymbol) as trouble:
-        return JsonResponse({"detail": f"{run.exchange} could not be asked for candles: {trouble}"}, status=503)
+        # Not an error of ours, and the page shows the sentence where the chart would be.
+        return JsonResponse({"trouble": f"{run.exchange} could not be asked for candles ({trouble})."})
     return JsonResponse(document(picture))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from allauth.mfa.utils import is_mfa_enabled
@@ -73,8 +73,8 @@ def hide_checklist(request: HttpRequest) -> HttpResponse:
 
 
 def purses(user: User, period: str, at: datetime) -> list[Purse]:
-    # Up to the minute: a curve that ends at this instant would be another one at every poll.
-    minute = at.replace(second=0, microsecond=0)
+    # To the end of this minute: a curve that ends at this instant would be another one at every poll.
+    minute = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
     by_period = {name: money.pnl_of(user, name, "", minute) for name in PERIODS}
     return [
         Purse(pnl, [(name, label, by_period[name][position].net) for name, label in PERIODS.items()])
@@ -106,4 +106,3 @@ def steps(user: User, mine: Sequence[RunView]) -> list[Step]:
         Step("Add an exchange key", "/app/keys/new/", done=bool(keys.keys_of(user)), optional=True),
     ]
     return [] if all(step.done or step.optional for step in listed) else listed
-

@@ -36,7 +36,7 @@ def key_arm(request: HttpRequest, key_id: int) -> HttpResponse:
     user, at = user_of(request), timezone.now()
     key = found_or_404(lambda: queries.key_of(user, key_id))
     phrase = f"trade live with {key.api_key_hint}"
-    form = ArmForm(request.POST or None, phrase=phrase)
+    form = ArmForm(request.POST or None, expected=phrase)
     if request.method == "POST" and form.is_valid():
         try:
             armed = arming.arm(key, "page", at, actor_of(request))
@@ -60,7 +60,7 @@ def key_disarm(request: HttpRequest, key_id: int) -> HttpResponse:
 
 
 @signed_in
-@step_up_required(back="bots_keys")
+@step_up_required(back="bots_keys")  # type: ignore[untyped-decorator]
 @require_http_methods(["GET", "POST"])
 def key_delete(request: HttpRequest, key_id: int) -> HttpResponse:
     user, at = user_of(request), timezone.now()

@@ -85,7 +85,7 @@ def stop_all(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in
-@step_up_required(back="bots_limits")
+@step_up_required(back="bots_limits")  # type: ignore[untyped-decorator]
 @require_http_methods(["GET", "POST"])
 def limits(request: HttpRequest) -> HttpResponse:
     """The user's own limits; behind the second factor, because they may be raised here."""
@@ -125,7 +125,11 @@ def uses(mine: Sequence[RunView], own: Mapping[str, Any]) -> list[Use]:
 def _run_uses(run: RunView, cost: Decimal, own: Mapping[str, Any]) -> list[Use]:
     """Against the tighter of the bot's and the user's limit; invested capital is always shown."""
     scope = f"#{run.bot_run_id} {run.symbol}"
-    stated = [Decimal(str(level["max_position_notional"])) for level in (run.limits, own) if level.get("max_position_notional")]
+    stated = [
+        Decimal(str(level["max_position_notional"]))
+        for level in (run.limits, own)
+        if level.get("max_position_notional")
+    ]
     most = min([*stated, run.capital])
     return [Use(scope, run.mode, "max_position_notional" if stated else "capital", cost, most, run.quote)]
 

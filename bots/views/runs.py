@@ -16,7 +16,7 @@ from bots.forms import RunFilterForm, StopForm
 from bots.models import Mode
 from bots.queries import history, risk, runs
 from bots.queries.shapes import RunFilter, RunView, TradeFilter
-from bots.views.shell import PER_PAGE, cursor, dialog_page, found_or_404, live_page, signed_in, user_of
+from bots.views.shell import PER_PAGE, PER_TAB, cursor, dialog_page, found_or_404, live_page, signed_in, user_of
 from strategies import queries as strategies
 
 TABS = {"decisions": "Decisions", "trades": "Trades", "orders": "Orders", "settings": "Settings"}
@@ -66,14 +66,14 @@ def _tab(request: HttpRequest, user: User, run: RunView, tab: str) -> Mapping[st
     if tab == "settings":
         return {"limits": run.limits, "params": run.params}
     if tab == "orders":
-        return {"page": history.orders_of(run_id, user, limit=PER_PAGE, before=before)}
+        return {"page": history.orders_of(run_id, user, limit=PER_TAB, before=before)}
     orders = history.orders_of(run_id, user, limit=200).items
     order_ids = {order.client_order_id: order.id for order in orders}
     if tab == "trades":
-        page = history.trades_of(user, TradeFilter(bot_run_id=run_id), limit=PER_PAGE, before=before)
+        page = history.trades_of(user, TradeFilter(bot_run_id=run_id), limit=PER_TAB, before=before)
         return {"page": page, "order_ids": order_ids}
     everything = request.GET.get("show") == "all"
-    page = history.decisions_of(run_id, limit=PER_PAGE, before=before, changes_only=not everything)
+    page = history.decisions_of(run_id, limit=PER_TAB, before=before, changes_only=not everything)
     return {"page": page, "order_ids": order_ids, "everything": everything}
 
 

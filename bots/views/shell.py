@@ -18,6 +18,7 @@ from accounts.models import User
 View = Callable[..., HttpResponseBase]
 Found = TypeVar("Found")
 PER_PAGE = 50
+PER_TAB = 25
 LARGEST_ID = 2**63 - 1
 # What differs between two renderings of the same facts: how long ago something was, and form tokens.
 AGES = re.compile(r'(<time class="age"[^>]*>)[^<]*')

@@ -151,19 +151,20 @@ def sentence(entries: Entries, view: StrategyView | None) -> Sequence[str]:
         return []
     quote = symbol.split("/")[1]
     real = entries.get("mode") == Mode.LIVE
+    money_text = f"{money(capital, quote)} {quote} of {'your real' if real else 'play'} money"
+    place = f"{symbol} on {entries.get('exchange')}"
     lines = [
-        f"With {money(capital, quote)} {quote} of {'your real' if real else 'play'} money, this bot watches {symbol} on "
-        f"{entries.get('exchange')} and decides every time a candle of {entries.get('timeframe')} closes.",
+        f"With {money_text}, this bot watches {place} and decides whenever a {entries.get('timeframe')} candle closes.",
         view.description,
     ]
     guards = [
-        text.format(entries[name])
-        for name, text in (
-            ("limit_stop_loss_pct", "it sells {} % under the entry price"),
-            ("limit_take_profit_pct", "it sells {} % over it"),
-            ("limit_trailing_stop_pct", "it sells {} % under the highest price since the entry"),
-            ("limit_max_daily_loss", "a day’s loss of {} " + quote + " ends new entries until 00:00 UTC"),
-            ("limit_max_drawdown_pct", "a fall of {} % from its highest equity ends new entries"),
+        f"{before} {entries[name]}{after}"
+        for name, before, after in (
+            ("limit_stop_loss_pct", "it sells", " % under the entry price"),
+            ("limit_take_profit_pct", "it sells", " % over it"),
+            ("limit_trailing_stop_pct", "it sells", " % under the highest price since the entry"),
+            ("limit_max_daily_loss", "a day’s loss of", f" {quote} ends new entries until 00:00 UTC"),
+            ("limit_max_drawdown_pct", "a fall of", " % from its highest equity ends new entries"),
         )
         if entries.get(name)
     ]
@@ -190,7 +191,9 @@ def _copied(user: User, request: HttpRequest) -> Entries:
             **{f"param_{name}": value for name, value in run.params.items()},
             **{f"limit_{name}": value for name, value in run.limits.items()},
         }
-    return {name: request.GET[name] for name in ("strategy", "exchange", "symbol", "timeframe") if request.GET.get(name)}
+    return {
+        name: request.GET[name] for name in ("strategy", "exchange", "symbol", "timeframe") if request.GET.get(name)
+    }
 
 
 def _strategy(name: str) -> StrategyView | None:

@@ -82,7 +82,8 @@
       const value = here ? here.value : bar ? undefined : all[all.length - 1];
       return value === undefined || value === null ? "" : ` · ${name} ${value.toLocaleString("en-US", { maximumFractionDigits: 2, minimumFractionDigits: 2 })}`;
     });
-    legend.textContent = `${new Date(time * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC · open ${show(open)} · high ${show(high)} · low ${show(low)} · close ${show(close)}${readings.join("")}`;
+    const trades = data.markers.filter((mark) => mark.time === time).map((mark) => ` · ${mark.side === "buy" ? "▲ bought" : "▼ sold"} ${mark.text} at ${show(mark.price)}`).join("");
+    legend.textContent = `${new Date(time * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC · open ${show(open)} · high ${show(high)} · low ${show(low)} · close ${show(close)}${readings.join("")}${trades}`;
   }
 
   function draw(data) {
@@ -95,9 +96,9 @@
       lines.get(indicator.name).setData(times.map((time, index) => point(time, indicator.values[index])));
     }
     const up = colour("--gain"), down = colour("--loss");
-    marks.setMarkers(data.markers.map(({ time, side, text }) => side === "buy"
-      ? { time, position: "belowBar", shape: "arrowUp", color: up, text: data.markers.length < 30 ? `Buy ${text}` : "" }
-      : { time, position: "aboveBar", shape: "arrowDown", color: down, text: data.markers.length < 30 ? `Sell ${text}` : "" }));
+    marks.setMarkers(data.markers.map(({ time, side }) => side === "buy"
+      ? { time, position: "belowBar", shape: "arrowUp", color: up, size: 1.4 }
+      : { time, position: "aboveBar", shape: "arrowDown", color: down, size: 1.4 }));
     if (entryLine) candles.removePriceLine(entryLine);
     entryLine = data.entry_price === null ? null : candles.createPriceLine({ price: data.entry_price, color: colour("--accent"), lineWidth: 1, lineStyle: L.LineStyle.Dotted, axisLabelVisible: true, title: "entry" });
     if (fresh) chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, times.length - 120), to: times.length + 3 });
@@ -111,7 +112,7 @@
     try {
       const answer = await fetch(holder.dataset.src, { headers: { Accept: "application/json" } });
       const data = await answer.json();
-      if (!answer.ok) throw new Error(data.detail || `The server answered ${answer.status}.`);
+      if (!answer.ok || data.trouble) throw new Error(data.trouble || `the server answered ${answer.status}.`);
       latest = data;
       if (data.candles.length) draw(data);
     } catch (error) {
