@@ -13,6 +13,8 @@ trap 'rm -rf "$WORK"' EXIT
 # shellcheck disable=SC2046
 unset $(sed -n 's/^#\([A-Z_]*\)=.*/\1 \1_FILE/p' .env.example)
 export VAR_DIR=$WORK/var COVERAGE_FILE=$WORK/coverage PYTHONDONTWRITEBYTECODE=1
+# Another order of sets at every run, but the same one in parallel workers, which must collect alike.
+export PYTHONHASHSEED=${PYTHONHASHSEED:-$RANDOM}
 "$PYTHON" -c 'from tradingbot.secrets import ensure_embedded_secrets; ensure_embedded_secrets()'
 
 APPS=(tradingbot bots strategies exchanges accounts)
@@ -28,6 +30,7 @@ tests() { "$PYTHON" -m pytest -n 2 --dist worksteal --cov --cov-report= ; }
 coverage() { "$PYTHON" -m coverage report --include='*/core/*' --skip-covered --show-missing --fail-under=100; }
 postgres() { TEST_DATABASE=postgres "$PYTHON" -m pytest -n 2 --dist worksteal -m 'django_db and not browser and not slow and not nightly'; }
 
+printf 'PYTHONHASHSEED=%s\n' "$PYTHONHASHSEED"
 failed=()
 step() {
     local began=$SECONDS
