@@ -1,10 +1,11 @@
 """A browser without JavaScript: it opens pages, fills in their forms as they are, and keeps its cookies."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 
 
@@ -57,27 +58,47 @@ class Browser:
 
     def __init__(self) -> None:
         self.client = Client(enforce_csrf_checks=True)
-        self.page = ""
+        self.url = self.page = ""
 
     def open(self, path: str) -> str:
+        """Wherever that leads: redirects are followed, as by every browser."""
         response = self.client.get(path, follow=True)
         assert response.status_code == 200, f"{path} answered {response.status_code}"
-        self.page = response.content.decode()
-        return self.page
+        return self._arrive(response)
 
-    def fill(self, path: str, values: Mapping[str, str], *, expected: int = 302) -> HttpResponse:
-        """Open the page, fill in the form that has all these fields, send it."""
+    def fill(self, path: str, values: Mapping[str, str]) -> str:
+        """Open a page, fill in its form, send it; the address that it leads to."""
         self.open(path)
-        form = self.form(values)
-        response = self.client.post(form.action or path, {**form.fields, **values}, headers={"Referer": path})
-        text = response.content.decode()
-        assert response.status_code == expected, f"{path} answered {response.status_code}: {text[-4000:]}"
-        self.page = text
+        return self.send(values)
+
+    def send(self, values: Mapping[str, str]) -> str:
+        """Fill in the form of the present page that has all these fields, and send it; it must be accepted."""
+        response = self.post(values)
+        assert response.redirect_chain, f"{self.url} refused {sorted(values)}: {errors_on(self.page)}"
+        return self.url
+
+    def post(self, values: Mapping[str, str]) -> Any:
+        form = self._form(values)
+        response = self.client.post(form.action or self.url, {**form.fields, **values}, follow=True)
+        self._arrive(response)
         return response
 
-    def form(self, values: Mapping[str, str]) -> Form:
+    def _form(self, values: Mapping[str, str]) -> Form:
         forms = _Forms()
         forms.feed(self.page)
         fitting = [form for form in forms.found if set(values) <= form.names]
-        assert fitting, f"No form has {sorted(values)}; there are {[sorted(form.names) for form in forms.found]}"
+        assert fitting, f"{self.url}: no form has {sorted(values)}, only {[sorted(form.names) for form in forms.found]}"
         return fitting[0]
+
+    def _arrive(self, response: Any) -> str:
+        self.url = response.request["PATH_INFO"]
+        if query := response.request.get("QUERY_STRING"):
+            self.url += f"?{query}"
+        self.page = response.content.decode()
+        return self.page
+
+
+def errors_on(page: str) -> list[str]:
+    """What a page complains of, for the message of a failed test."""
+    found = re.findall(r'<(\w+)[^>]*class="[^"]*error[^"]*"[^>]*>(.*?)</\1>', page, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", text).split()) for _, text in found] or [page[-1500:]]

@@ -1,49 +1,68 @@
 """What a person does in a browser on the way to a live bot."""
 
+import base64
+import hashlib
+import hmac
 import re
+import struct
+import time
 
-from accounts.tests.cast import code
 from tradingbot.tests.journey.browser import Browser
 
 PASSWORD = "walking on the thin ice again"
+
+
+def authenticator_code(secret: str, periods_ahead: int = 0) -> str:
+    """The six digits that an authenticator app shows for a key (RFC 6238, SHA-1, 30 s)."""
+    period = struct.pack(">Q", int(time.time()) // 30 + periods_ahead)
+    digest = hmac.new(base64.b32decode(secret), period, hashlib.sha1).digest()
+    (number,) = struct.unpack_from(">I", digest, digest[-1] & 0xF)
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 class Person:
     def __init__(self, email: str) -> None:
         self.email = email
         self.browser = Browser()
+        self.secret = ""
 
     def sign_up(self) -> None:
         form = {"email": self.email, "password1": PASSWORD, "password2": PASSWORD}
         self.browser.fill("/app/account/signup/", form)
 
-    def set_up_second_factor(self) -> str:
-        """Activate an authenticator app with the key that the page shows; returns that key."""
+    def set_up_second_factor(self) -> None:
+        """Activate an authenticator app with the key that the page shows."""
         path = "/app/account/2fa/totp/activate/"
-        page = self.browser.open(path)
-        shown = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', page)
-        assert shown, "The page shows no key to type into an authenticator app."
-        self.browser.fill(path, {"code": code(shown[1])})
-        return shown[1]
+        self.browser.open(path)
+        if "/reauthenticate/" in self.browser.url:
+            self.browser.send({"password": PASSWORD})
+        shown = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', self.browser.page)
+        assert shown, f"{self.browser.url} shows no key to type into an authenticator app."
+        self.secret = shown[1]
+        self.browser.send({"code": authenticator_code(self.secret)})
+
+    def open_guarded(self, path: str) -> None:
+        """A page behind a fresh second factor: show it on the way, if asked."""
+        self.browser.open(path)
+        if "/2fa/reauthenticate/" in self.browser.url:
+            self.browser.send({"code": authenticator_code(self.secret)})
+        assert self.browser.url == path
 
     def add_key(self, exchange: str, api_key: str, api_secret: str) -> None:
         form = {"exchange": exchange, "label": "main", "api_key": api_key, "api_secret": api_secret}
-        self.browser.fill("/app/keys/new/", form)
+        self.open_guarded("/app/keys/new/")
+        self.browser.send(form)
 
     def arm(self, key_id: int, hint: str) -> None:
-        self.browser.fill(f"/app/keys/{key_id}/arm/", {"phrase": f"trade live with {hint}"})
+        self.open_guarded(f"/app/keys/{key_id}/arm/")
+        self.browser.send({"phrase": f"trade live with {hint}"})
 
     def start_live(self, key_id: int, capital: str, symbol: str = "BTC/USDT") -> int:
-        """Through the form of a new bot, redrawn for the exchange as its choices change; returns the run's id."""
-        chosen = {"exchange": "binance", "mode": "live", "symbol": symbol}
+        """The form of a new bot, redrawn as its choices change; returns the run's id."""
         self.browser.open("/app/bots/new/")
-        form = self.browser.form(chosen)
-        redrawn = self.browser.client.post("/app/bots/new/", {**form.fields, **chosen, "refresh": "1"})
-        self.browser.page = redrawn.content.decode()
-        wanted = {"timeframe": "1h", "capital": capital, "exchange_key_id": str(key_id), "confirmation": symbol}
-        form = self.browser.form(wanted)
-        answer = self.browser.client.post("/app/bots/new/", {**form.fields, **wanted})
-        assert answer.status_code == 302, re.findall(r'class="error[^>]*>([^<]*)', answer.content.decode())
-        found = re.search(r"/app/bots/(\d+)/", answer.url)
-        assert found, answer.url
+        self.browser.post({"exchange": "binance", "mode": "live", "symbol": symbol, "refresh": "1"})
+        form = {"timeframe": "1h", "capital": capital, "exchange_key_id": str(key_id), "confirmation": symbol}
+        url = self.browser.send(form)
+        found = re.search(r"/app/bots/(\d+)/", url)
+        assert found, url
         return int(found[1])
