@@ -1,17 +1,22 @@
 """What the commands about runs share: whose run it is, and how a run, order or trade reads as a line."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
+
+from ninja import Schema
 
 from accounts.management.base import ConsoleCommand, Exit
 from bots.arming import ArmingRefused
 from bots.core.limits import LimitError
 from bots.lifecycle import Conflict, ExchangeDown, Invalid, NotPermitted, WrongStatus
 from bots.models import BotRun, Order
-from bots.queries.shapes import DecisionView, OrderView, RunView, TradeView
+from bots.queries.shapes import BalanceView, DecisionView, OrderView, Page, RunView, TradeView
+from bots.schemas import BalanceOut, DecisionOut, OrderOut, RunOut, TradeOut
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault
 from exchanges.models import ExchangeKey
+from exchanges.schemas import cursor_text
 
 
 class RunCommand(ConsoleCommand):
@@ -33,60 +38,42 @@ class RunCommand(ConsoleCommand):
     }
 
 
+def how_many(text: str) -> int:
+    """An option's value: a whole number above zero."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"Expected a whole number above zero, was {text!r}.")
+    return int(text)
+
+
 def run_document(run: RunView) -> dict[str, Any]:
-    """The API's `GET /bot/status` object."""
-    position = run.position
-    return {
-        "bot_run_id": run.bot_run_id,
-        "status": run.status,
-        "mode": run.mode,
-        "strategy": run.strategy,
-        "params": run.params,
-        "limits": run.limits,
-        "exchange": run.exchange,
-        "symbol": run.symbol,
-        "timeframe": run.timeframe,
-        "capital": run.capital,
-        "started_at": run.started_at,
-        "stopped_at": run.stopped_at,
-        "position": None
-        if position is None
-        else {
-            "amount": position.amount,
-            "entry_price": position.entry_price,
-            "unrealized_pnl": position.unrealized_pnl,
-        },
-        "equity": run.equity,
-        "realized_pnl": run.realized_pnl,
-        "fees": run.fees,
-        "last_decision": run.last_decision,
-        "next_check_at": run.next_check_at,
-        "heartbeat_at": run.heartbeat_at,
-        "halted": None if run.halted is None else {"level": run.halted.level, "reason": run.halted.reason},
-    }
+    """The API's `GET /bot/status` object, with the run's limits."""
+    return {**_as_in_the_api(RunOut, run), "limits": dict(run.limits)}
 
 
 def order_document(order: OrderView) -> dict[str, Any]:
-    """The API's order object, with the order's life."""
-    names = (
-        "client_order_id", "exchange_order_id", "bot_run_id", "symbol", "purpose", "side", "type", "amount", "price",
-        "state", "filled", "average", "created_at",
-    )  # fmt: skip
-    events = [{"at": e.at, "from": e.from_state or None, "to": e.to_state, "cause": e.cause} for e in order.events]
-    return {**{name: getattr(order, name) for name in names}, "events": events}
+    """The API's order object, with the order's life; and whose it is, since all runs' orders stand in one list."""
+    return {"bot_run_id": order.bot_run_id, **_as_in_the_api(OrderOut, order)}
 
 
 def trade_document(trade: TradeView) -> dict[str, Any]:
-    names = (
-        "id", "bot_run_id", "symbol", "side", "quantity", "price", "fee", "fee_asset", "pnl", "order_client_id",
-        "executed_at",
-    )  # fmt: skip
-    return {name: getattr(trade, name) for name in names}
+    return _as_in_the_api(TradeOut, trade)
 
 
 def decision_document(decision: DecisionView) -> dict[str, Any]:
-    names = ("at", "candle_opened_at", "action", "code", "reason", "confidence", "indicators")
-    return {name: getattr(decision, name) for name in names}
+    return _as_in_the_api(DecisionOut, decision)
+
+
+def balance_document(balance: BalanceView) -> dict[str, Any]:
+    return _as_in_the_api(BalanceOut, balance)
+
+
+def page_document(page: Page, document: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """The API's list object; ``next`` is the cursor that the API goes on from."""
+    return {"items": [document(item) for item in page.items], "next": cursor_text(page.next)}
+
+
+def _as_in_the_api(schema: type[Schema], view: object) -> dict[str, Any]:
+    return schema.model_validate(view).model_dump(mode="json", by_alias=True)
 
 
 def run_lines(runs: Iterable[RunView]) -> Iterator[str]:

@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from accounts import queries as accounts
-from bots.management.console import RunCommand
+from bots.management.console import RunCommand, balance_document, page_document
 from bots.queries import money
+from bots.queries.shapes import Page
 from exchanges.core.decimals import plain
 
 
@@ -24,4 +25,4 @@ class Command(RunCommand):
             f" {plain(held.locked)} locked"
             for held in found
         )
-        self.emit(list(found), lines)
+        self.emit(page_document(Page(found), balance_document), lines)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from bots.management.console import RunCommand, order_document, order_lines
+from bots.management.console import RunCommand, how_many, order_document, order_lines, page_document
 from bots.queries import history, runs
 
 
@@ -13,9 +13,9 @@ class Command(RunCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--run", type=int, metavar="ID")
-        parser.add_argument("--limit", type=int, default=500)
+        parser.add_argument("--limit", type=how_many, default=500)
 
     def handle(self, *args: Any, **options: Any) -> None:
         run_id = None if options["run"] is None else runs.run_model(None, options["run"]).pk
-        found = history.orders_of(run_id, None, limit=options["limit"]).items
-        self.emit([order_document(order) for order in found], order_lines(found))
+        found = history.orders_of(run_id, None, limit=options["limit"])
+        self.emit(page_document(found, order_document), order_lines(found.items))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from bots.management.console import RunCommand, trade_document, trade_lines
+from bots.management.console import RunCommand, how_many, page_document, trade_document, trade_lines
 from bots.queries import history, runs
 from bots.queries.shapes import TradeFilter
 
@@ -14,9 +14,9 @@ class Command(RunCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--run", type=int, metavar="ID")
-        parser.add_argument("--limit", type=int, default=500)
+        parser.add_argument("--limit", type=how_many, default=500)
 
     def handle(self, *args: Any, **options: Any) -> None:
         run_id = None if options["run"] is None else runs.run_model(None, options["run"]).pk
-        found = history.trades_of(None, TradeFilter(bot_run_id=run_id), limit=options["limit"]).items
-        self.emit([trade_document(trade) for trade in found], trade_lines(found))
+        found = history.trades_of(None, TradeFilter(bot_run_id=run_id), limit=options["limit"])
+        self.emit(page_document(found, trade_document), trade_lines(found.items))

@@ -18,4 +18,6 @@ class Command(ConsoleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         email = options["email"]
         views = queries.keys_of(accounts.user_by_email(email)) if email else queries.all_keys()
-        self.emit({"items": [queries.document(view) for view in views]}, [queries.line(view) for view in views])
+        self.emit(
+            {"items": [queries.document(view) for view in views], "next": None}, [queries.line(view) for view in views]
+        )

@@ -55,7 +55,7 @@ def test_added_key_is_shown_with_the_fields_of_the_api(
         False,
         "2024-02-01T10:00:01Z",
     )
-    assert run(monkeypatch, "key_list", EMAIL) == {"items": [added]}
+    assert run(monkeypatch, "key_list", EMAIL) == {"items": [added], "next": None}
     assert run(monkeypatch, "key_list")["items"][0]["id"] == added["id"]
     assert run(monkeypatch, "key_check", str(added["id"]), *at)["permissions"] == "trade"
 
