@@ -1,5 +1,6 @@
 """What a strategy can be told: one declaration for API, forms, commands and validation."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,21 +11,27 @@ from strategies.core.errors import ParameterError
 
 __all__ = ["Parameter", "ParameterError", "Value", "json_schema", "parse", "validate"]
 
-Kind = Literal["int", "float", "decimal", "choice", "bool"]
+Kind = Literal["int", "float", "decimal", "choice", "bool", "object"]
 Value = int | float | Decimal | str | bool
 Check = Callable[[Mapping[str, Any]], Mapping[str, str]]
 
-WORDS = {"int": "a whole number", "float": "a number", "decimal": "a decimal number", "bool": "true or false"}
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a decimal number",
+    "bool": "true or false",
+    "object": "a JSON object",
+}
 TRUTH = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Both bounds belong to the range; ``aliases`` are further names that are accepted."""
+    """Both bounds belong to the range; ``aliases`` are further names that are accepted. No default: required."""
 
     name: str
     kind: Kind
-    default: Value
+    default: Value | None
     minimum: int | float | Decimal | None = None
     maximum: int | float | Decimal | None = None
     choices: tuple[str, ...] = ()
@@ -43,9 +50,29 @@ class Parameter:
         }
         return WORDS[self.kind] + bounds[self.minimum is not None, self.maximum is not None]
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value."""
+        decimal = self.kind == "decimal"
+        facts: dict[str, Any] = {"type": SCHEMA_TYPES[self.kind]}
+        if self.default is not None:
+            facts["default"] = str(self.default) if decimal else self.default
+        facts["description"] = self.help
+        if decimal:
+            # JSON Schema compares only numbers, so the bounds of a decimal text stand beside it.
+            facts["format"] = "decimal"
+        for word, bound in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if bound is not None:
+                facts[word] = str(bound) if decimal else bound
+        if self.choices:
+            facts["enum"] = list(self.choices)
+        return facts
+
     def clean(self, value: object) -> Value:
         """The value in its type; raises ValueError with a sentence."""
-        cleaned = CLEANERS[self.kind](value)
+        if value is None and self.default is None:
+            raise ValueError(f"Expected {self.expected}, was missing.")
+        cleaned: Value | None = CLEANERS[self.kind](value)
         if cleaned is None or not self._allows(cleaned):
             raise ValueError(f"Expected {self.expected}, was {value!r}.")
         return cleaned
@@ -83,12 +110,14 @@ def _clean_decimal(value: object) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-CLEANERS: Mapping[Kind, Callable[[object], Value | None]] = {
+# An object is nobody's business but its strategy's, so it has no place among the values that forms and sweeps vary.
+CLEANERS: Mapping[Kind, Callable[[object], Any]] = {
     "int": _clean_int,
     "float": _clean_float,
     "decimal": _clean_decimal,
     "choice": lambda value: value if isinstance(value, str) else None,
     "bool": lambda value: value if isinstance(value, bool) else None,
+    "object": lambda value: dict(value) if isinstance(value, Mapping) else None,
 }
 
 
@@ -148,40 +177,31 @@ def _typed(kind: Kind | None, text: str) -> object:
     text = text.strip()
     if kind == "bool":
         return TRUTH.get(text.lower(), text)
-    if kind not in ("int", "float"):
+    if kind not in READERS:
         return text
     try:
-        return int(text) if kind == "int" else float(text)
-    except ValueError:
+        return READERS[kind](text)
+    except (ValueError, RecursionError):
         return text
 
 
-SCHEMA_TYPES = {"int": "integer", "float": "number", "decimal": "string", "choice": "string", "bool": "boolean"}
+READERS: Mapping[Kind | None, Callable[[str], object]] = {"int": int, "float": float, "object": json.loads}
+SCHEMA_TYPES = {
+    "int": "integer",
+    "float": "number",
+    "decimal": "string",
+    "choice": "string",
+    "bool": "boolean",
+    "object": "object",
+}
 
 
 def json_schema(parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     """JSON Schema (2020-12) of the object that `validate` takes."""
-    return {
+    schema: dict[str, Any] = {
         "type": "object",
-        "properties": {parameter.name: _property(parameter) for parameter in parameters},
+        "properties": {parameter.name: parameter.schema for parameter in parameters},
         "additionalProperties": False,
     }
-
-
-def _property(parameter: Parameter) -> dict[str, Any]:
-    decimal = parameter.kind == "decimal"
-    facts: dict[str, Any] = {
-        "type": SCHEMA_TYPES[parameter.kind],
-        "default": str(parameter.default) if decimal else parameter.default,
-        "description": parameter.help,
-    }
-    if decimal:
-        # JSON Schema compares only numbers, so the bounds of a decimal text stand beside it.
-        facts["format"] = "decimal"
-    for word in ("minimum", "maximum"):
-        bound = getattr(parameter, word)
-        if bound is not None:
-            facts[word] = str(bound) if decimal else bound
-    if parameter.choices:
-        facts["enum"] = list(parameter.choices)
-    return facts
+    required = [parameter.name for parameter in parameters if parameter.default is None]
+    return {**schema, "required": required} if required else schema

@@ -12,6 +12,8 @@ from strategies.core.wording import level
 
 MAX_DEPTH = 4
 MAX_CONDITIONS = 32
+#: Values in a definition's JSON: more than any permitted one has, and few enough to be looked at at once.
+MAX_VALUES = 1_000
 COMPARING = ("above", "below", "crosses_above", "crosses_below")
 LOOKING_BACK = ("rising", "falling")
 OPERATORS = (*COMPARING, *LOOKING_BACK)
@@ -99,6 +101,7 @@ class Definition:
 def parse_definition(given: Any) -> Definition:
     """The definition; raises RuleError for the first thing that is wrong."""
     names = ("entry", "exit", *(protection.name for protection in PROTECTIONS))
+    _bounded(given)
     _object("definition", given, names, required=("entry",))
     entry = _group("entry", given["entry"], 1)
     exit_ = _group("exit", given["exit"], 1) if given.get("exit") is not None else None
@@ -112,6 +115,17 @@ def parse_definition(given: Any) -> Definition:
     if exit_ is None and not protections:
         raise RuleError("exit", "Expected an exit rule, a stop, a target or a trailing stop, was none.")
     return Definition(entry, exit_, **protections)
+
+
+def _bounded(given: Any) -> None:
+    """Before anything is looked at closely: whoever sends a mountain gets one sentence, not an hour."""
+    waiting, seen = [given], 0
+    while waiting:
+        seen += 1
+        if seen > MAX_VALUES:
+            raise RuleError("definition", f"Expected at most {MAX_CONDITIONS} conditions in all.")
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
 
 
 def _size(group: Group) -> int:

@@ -11,7 +11,6 @@
 Nothing in it is ever evaluated as code: every word is looked up in a table.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,13 +23,16 @@ from strategies.core.catalogue import CATALOGUE
 from strategies.core.crossing import crosses_down, crosses_up, gap, rounded
 from strategies.core.errors import RuleError
 from strategies.core.indicators import DAY_MS
+from strategies.core.parameters import Parameter
 from strategies.core.rolling import Flags, Floats
 from strategies.core.rule_definition import Condition, Definition, Group, Operand, parse_definition
+from strategies.core.rule_schema import definition_schema
+from strategies.core.rule_words import protections, render, sentences
 from strategies.core.signals import Signals, confidences
 from strategies.core.strategy import BaseStrategy
 from strategies.core.wording import price
 
-__all__ = ["Definition", "RuleError", "RuleStrategy", "parse_definition"]
+__all__ = ["Definition", "DefinitionParameter", "RuleError", "RuleStrategy", "parse_definition"]
 
 
 def conditions_of(group: Group) -> Iterator[Condition]:
@@ -110,29 +112,71 @@ def combined(group: Group, flags: Mapping[str, Flags]) -> Flags:
     return result
 
 
-class RuleStrategy(BaseStrategy):
-    """A strategy from a definition; raises RuleError with the JSON path of what is wrong.
+@dataclass(frozen=True, slots=True)
+class DefinitionParameter(Parameter):
+    """A definition, kept as JSON in which every default is written out."""
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        return definition_schema(f"#/properties/{self.name}")
+
+    def clean(self, value: object) -> Any:
+        """The definition as JSON."""
+        if value is None:
+            raise ValueError("Expected a rule, was missing.")
+        try:
+            return render(parse_definition(value))
+        except RuleError as error:
+            raise ValueError(str(error)) from None
+
+
+class RuleStrategy(BaseStrategy):
+    """A strategy from a definition, which travels in the parameters: what a run trades by never changes under it.
+
+    ``rule_set`` and ``version`` only say which of a user's rule sets it was taken from; they change no opinion.
     Confidence: the share of the rule's conditions that hold on the candle, 1.0 when all of them do.
     """
 
     name = "rules"
-    description = "Your own conditions on indicators."
+    description = (
+        "Trades by your own conditions on indicators, put together on the page Rules: all or any of them must hold to "
+        "enter, others to exit, with a stop, a target or a trailing stop if you want them."
+    )
+    formula = (
+        "BUY: the entry group holds on the closed candle. SELL: the exit group holds. A group holds when all, or "
+        "any, of its members do. x crosses above y: x[i−1] < y[i−1] and x[i] ≥ y[i]. x crosses below y: "
+        "x[i−1] > y[i−1] and x[i] ≤ y[i]. x rising over n: x[i] > x[i−n]. x falling over n: x[i] < x[i−n]."
+    )
+    does_badly_when = (
+        "The conditions were chosen because they fit the past: the more of them there are, the easier it is to find "
+        "some that would have won and will not. Try them on candles that they were not made on, fees included."
+    )
+    parameters = (
+        DefinitionParameter("definition", "object", None, help="The rule, as the page Rules exports it."),
+        Parameter("rule_set", "int", 0, 0, 2**53, help="Number of the rule set it was taken from; 0: none."),
+        Parameter("version", "int", 0, 0, 2**31 - 1, help="Version of that rule set; 0: none."),
+    )
     closes_suffice = False
 
-    def __init__(self, definition: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.definition: Definition = parse_definition(definition)
-        self._given = json.dumps(definition, sort_keys=True, default=str)
+    definition: Definition
 
-    def __repr__(self) -> str:
-        return f"RuleStrategy({self._given})"
+    def __init__(self, *values: object, **given: object) -> None:
+        super().__init__(*values, **given)
+        self.definition = parse_definition(self.params["definition"])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RuleStrategy) and self.definition == other.definition
 
     def __hash__(self) -> int:
         return hash(self.definition)
+
+    @property
+    def protections(self) -> Mapping[str, str]:
+        return protections(self.definition)
+
+    @property
+    def words(self) -> list[str]:
+        return sentences(self.definition)
 
     @cached_property
     def _conditions(self) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:

@@ -84,6 +84,16 @@ class BaseStrategy:
         return json_schema(cls.parameters)
 
     @property
+    def protections(self) -> Mapping[str, str]:
+        """Limits that belong to the opinion itself (stop_loss_pct, …): a run keeps them unless it was told others."""
+        return {}
+
+    @property
+    def words(self) -> list[str]:
+        """The opinion in plain sentences, with this instance's parameters."""
+        return [self.description]
+
+    @property
     def minimum(self) -> int:
         """Candles until the first opinion."""
         return 1

@@ -126,3 +126,27 @@ def test_schema_says_types_bounds_defaults_and_help():
     }  # fmt: skip
     assert schema["properties"]["method"]["enum"] == ["a", "b"]
     assert schema["properties"]["strict"]["type"] == "boolean"
+
+
+# --- what has to be said -----------------------------------------------------------------------------------------
+
+
+REQUIRED = (Parameter("size", "int", None, 1, 9, help="How many."), Parameter("facts", "object", None))
+
+
+def test_parameter_without_default_is_required():
+    with pytest.raises(ParameterError) as refused:
+        validate(REQUIRED, {"facts": [1]})
+    assert refused.value.errors == {
+        "size": "Expected a whole number from 1 to 9, was missing.",
+        "facts": "Expected a JSON object, was [1].",
+    }
+    assert validate(REQUIRED, {"size": 2, "facts": {"a": 1}}) == {"size": 2, "facts": {"a": 1}}
+    assert json_schema(REQUIRED)["required"] == ["size", "facts"]
+    assert json_schema(REQUIRED)["properties"]["facts"] == {"type": "object", "description": ""}
+
+
+def test_object_is_read_from_its_json():
+    assert parse(REQUIRED, {"size": "2", "facts": '{"a": 1}'}) == {"size": 2, "facts": {"a": 1}}
+    with pytest.raises(ParameterError, match=r"Expected a JSON object, was '\{'"):
+        parse(REQUIRED, {"size": "2", "facts": "{"})

@@ -15,7 +15,17 @@ from strategies.tests.places import RECORDED, recorded, synthetic
 
 load_shipped()
 NAMES = StrategyRegistry.list_all()
-VARIANTS = [(name, {}) for name in NAMES] + [
+CLOSE, MEAN = {"indicator": "close"}, {"indicator": "sma"}
+# What has no default has to be said: here a rule whose mean is 20 closes long.
+REQUIRED = {
+    "rules": {
+        "definition": {
+            "entry": {"all": [{"left": CLOSE, "operator": "crosses_above", "right": MEAN}]},
+            "exit": {"all": [{"left": CLOSE, "operator": "crosses_below", "right": MEAN}]},
+        }
+    }
+}
+VARIANTS = [(name, REQUIRED.get(name, {})) for name in NAMES] + [
     ("rsi_cross", {"rsi_method": "wilder"}),
     ("rsi_cross", {"rsi_method": "wilder", "rsi_period": 5, "oversold": 40, "overbought": 60}),
     ("rsi_cross", {"rsi_period": 2, "oversold": 50, "overbought": 50.5}),
@@ -139,7 +149,7 @@ def test_execute_says_what_the_columns_say(variant):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_execute_only_twin_gives_the_same_columns(name):
-    inner = StrategyRegistry.get(name)()
+    inner = StrategyRegistry.get(name)(**REQUIRED.get(name, {}))
     candles = synthetic(inner.minimum + 120)
     fast, slow = inner.signals(candles), execute_only(inner).signals(candles)
     for column in COLUMNS:
@@ -153,7 +163,8 @@ def test_every_strategy_explains_itself(name):
     assert "Confidence:" in (kind.__doc__ or "")
     assert min(len(kind.description), len(kind.formula), len(kind.does_badly_when)) > 80
     assert all(parameter.help for parameter in kind.parameters)
-    assert kind.validate({}) == dict(kind().params)
+    given = REQUIRED.get(name, {})
+    assert kind.validate(given) == dict(kind(**given).params)
 
 
 WALKS = st.lists(
