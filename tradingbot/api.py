@@ -47,7 +47,15 @@ class StrictParser(Parser):
 
 class Api(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> Any:
-        return documented(super().get_openapi_schema(**options))
+        scopes = {
+            self.get_openapi_operation_id(operation): auth.scope
+            for router in self._get_bound_routers()
+            for view in router.path_operations.values()
+            for operation in view.operations
+            for auth in operation.auth_callbacks
+            if isinstance(auth, TokenAuth)
+        }
+        return documented(super().get_openapi_schema(**options), scopes)
 
     def get_openapi_operation_id(self, operation: Any) -> str:
         return str(operation.view_func.__name__)

@@ -1,5 +1,6 @@
-"""What the OpenAPI document says beyond what django-ninja reads from the endpoints: problems and idempotency."""
+"""What the OpenAPI document says beyond what django-ninja reads from the endpoints: scopes, problems, idempotency."""
 
+from collections.abc import Mapping
 from typing import Any
 
 PROBLEM = {
@@ -47,21 +48,25 @@ IDEMPOTENCY_KEY = {
 }
 
 
-def documented(document: Any) -> Any:
+def documented(document: Any, scopes: Mapping[str, str]) -> Any:
+    """``scopes``: operation id → what its token must be allowed to do; absent for what anybody may call."""
     document["components"]["schemas"]["Problem"] = PROBLEM
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            _complete(path, method, operation)
+            _complete(path, method, operation, scopes.get(operation["operationId"], ""))
     return document
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any], scope: str) -> None:
     if method == "post":
         operation["parameters"] = [*operation["parameters"], IDEMPOTENCY_KEY]
     statuses = {"422", "500", "503"}
-    if "security" in operation:
+    if scope:
+        operation["security"] = [{"token": []}]
+        operation["description"] += f"\n\nScope: `{scope}`."
         statuses |= {"401", "403"}
-    if "{" in path or "bot" in path or "trades" in path:
+    if "{" in path or "trades" in path:
         statuses.add("404")
     if method != "get":
         statuses |= {"404", "409", "413", "429"}
