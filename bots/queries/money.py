@@ -1,10 +1,11 @@
 """Profit, equity and balances; paper and live, and each quote currency, always apart."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
+from typing import NamedTuple
 
 from accounts.models import User
 from bots import connect
@@ -16,7 +17,6 @@ from exchanges.core.decimals import ZERO
 from exchanges.core.errors import ExchangeFault
 
 PERIODS = {"1d": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30), "all": None}
-HUNDRED = Decimal(100)
 MOST_POINTS = 500
 
 
@@ -24,51 +24,75 @@ class UnknownPeriod(ValueError):
     """The message names the periods there are."""
 
 
-def pnl_of(user: User, period: str, mode: str, at: datetime) -> list[PnlView]:
-    """Per mode and quote currency. Realized and fees are of closed amounts within the period; unrealized is now's.
+class Closed(NamedTuple):
+    """What a trade adds to the figures: a tuple, since a period may hold very many."""
 
-    ``realized`` here is gross of fees: net = realized + unrealized − fees. The series is the capital of the
-    runs plus the net profit of their trades so far, ending at the present equity.
+    executed_at: datetime
+    pnl: Decimal | None
+    fee: Decimal
+
+
+def pnl_of(user: User, period: str, mode: str, at: datetime) -> list[PnlView]:
+    """Per mode and quote currency. Realized and fees are of the trades within the period; unrealized is now's.
+
+    ``realized`` is gross of fees: net = realized + unrealized − fees. The series is the capital of the runs plus
+    the net profit of their closing trades so far, ending at the present equity. Totals come from the runs' positions,
+    so that only the period's own trades are read.
     """
     if period not in PERIODS:
         raise UnknownPeriod(f"period: Expected one of {', '.join(PERIODS)}, was {period!r}.")
     length = PERIODS[period]
+    since = None if length is None else at - length
     runs = BotRun.objects.for_user(user).select_related("position")
-    trades = TradeLog.objects.filter(user_id=user.pk).order_by("executed_at", "id")
     if mode:
-        runs, trades = runs.filter(mode=mode), trades.filter(mode=mode)
+        runs = runs.filter(mode=mode)
     groups: dict[tuple[str, str], list[BotRun]] = defaultdict(list)
     for run in runs:
         groups[run.mode, run.quote].append(run)
-    since = None if length is None else at - length
+    trades = _trades_since(user, since)
     return [
-        _pnl(kind, quote, members, list(trades.filter(mode=kind, quote=quote)), since, at)
-        for (kind, quote), members in sorted(groups.items())
+        _pnl(kind, quote, members, trades[kind, quote], since, at) for (kind, quote), members in sorted(groups.items())
     ]
 
 
+def _trades_since(user: User, since: datetime | None) -> dict[tuple[str, str], list[Closed]]:
+    """The period's trades by mode and quote, oldest first."""
+    rows = TradeLog.objects.filter(user_id=user.pk).order_by("executed_at", "id")
+    if since is not None:
+        rows = rows.filter(executed_at__gte=since)
+    found: dict[tuple[str, str], list[Closed]] = defaultdict(list)
+    names = ("mode", "quote", "executed_at", "pnl", "fee", "fee_asset", "price", "symbol")
+    for kind, quote, when, pnl, fee, asset, price, symbol in rows.values_list(*names).iterator(chunk_size=5000):
+        found[kind, quote].append(Closed(when, pnl, fee_in_quote(fee, asset, price, symbol, quote)))
+    return found
+
+
+def fee_in_quote(fee: Decimal, asset: str, price: Decimal, symbol: str, quote: str) -> Decimal:
+    """A fee taken in base counts at its own trade's price; a third asset's is not converted."""
+    if asset == quote:
+        return fee
+    return fee * price if asset == symbol.split("/")[0] else ZERO
+
+
 def _pnl(
-    mode: str, quote: str, runs: Sequence[BotRun], trades: Sequence[TradeLog], since: datetime | None, at: datetime
+    mode: str, quote: str, runs: Sequence[BotRun], trades: Sequence[Closed], since: datetime | None, at: datetime
 ) -> PnlView:
     prices = latest_prices([run.pk for run in runs if run.held != 0])
-    unrealized = ZERO
-    open_fees = ZERO
+    capital = sum((run.capital for run in runs), ZERO)
+    unrealized, open_fees, closed_net = ZERO, ZERO, ZERO
     for run in runs:
-        position = position_of(run.position)
-        priced = prices.get(run.pk)
-        if position.amount and priced is not None and priced.close is not None:
+        position, priced = position_of(run.position), prices.get(run.pk)
+        if priced is not None and priced.close is not None:
             unrealized += position.unrealized(priced.close)
         open_fees += position.open_fees
-    recent = [trade for trade in trades if since is None or trade.executed_at >= since]
-    closed = [trade.pnl for trade in recent if trade.pnl is not None]
-    fees = sum((trade_fee(trade) for trade in recent), ZERO)
-    # A closing trade's pnl is net of both legs; gross is that plus the fees that it carries.
-    net = sum(closed, ZERO) + unrealized - open_fees
-    capital = sum((run.capital for run in runs), ZERO)
+        closed_net += position.realized - (position.fees - position.open_fees)
+    pnls = [trade.pnl for trade in trades if trade.pnl is not None]
+    fees = sum((trade.fee for trade in trades), ZERO)
+    net = sum(pnls, ZERO) + unrealized - open_fees
+    equity = capital + closed_net + unrealized - open_fees
     began = min([run.started_at for run in runs] + [trade.executed_at for trade in trades[:1]])
-    equity = capital + _all_net(trades) + unrealized - open_fees
-    series = equity_series(capital, trades, max(since or began, began), equity, at)
-    wins = sum(1 for pnl in closed if pnl > 0)
+    before = capital + closed_net - sum(pnls, ZERO)
+    series = equity_series(before, trades, max(since or began, began), equity, at)
     return PnlView(
         quote=quote,
         mode=mode,
@@ -77,36 +101,20 @@ def _pnl(
         fees=fees,
         net=net,
         equity=equity,
-        trades=len(recent),
-        win_rate=Decimal(wins) / len(closed) if closed else None,
+        trades=len(trades),
+        win_rate=Decimal(sum(1 for pnl in pnls if pnl > 0)) / len(pnls) if pnls else None,
         max_drawdown=drawdown([value for _, value in series]),
         series=series,
     )
 
 
-def trade_fee(trade: TradeLog) -> Decimal:
-    """In quote; a fee taken in base at its own trade's price; a third asset's is not converted."""
-    fee: Decimal = trade.fee
-    if trade.fee_asset == trade.quote:
-        return fee
-    base = trade.symbol.split("/")[0]
-    return fee * Decimal(trade.price) if trade.fee_asset == base else ZERO
-
-
-def _all_net(trades: Iterable[TradeLog]) -> Decimal:
-    total: Decimal = sum((trade.pnl for trade in trades if trade.pnl is not None), ZERO)
-    return total
-
-
 def equity_series(
-    capital: Decimal, trades: Sequence[TradeLog], since: datetime, last: Decimal, at: datetime
+    before: Decimal, trades: Sequence[Closed], since: datetime, last: Decimal, at: datetime
 ) -> list[tuple[datetime, Decimal]]:
     """Equity at ``since``, after every closing trade from then on, and now; thinned to a few hundred points."""
     closing = [trade for trade in trades if trade.pnl is not None]
-    levels = list(accumulate((trade.pnl or ZERO for trade in closing), initial=capital))
-    points = [(trade.executed_at, level) for trade, level in zip(closing, levels[1:], strict=True)]
-    before = [level for when, level in points if when < since]
-    points = [(since, before[-1] if before else capital), *[point for point in points if point[0] >= since]]
+    levels = accumulate((trade.pnl or ZERO for trade in closing), initial=before)
+    points = list(zip([since, *(trade.executed_at for trade in closing)], levels, strict=True))
     if len(points) > MOST_POINTS:
         step = len(points) / MOST_POINTS
         points = [points[int(i * step)] for i in range(MOST_POINTS)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from django.db.models import Count, Max
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from accounts.models import User
 from bots.core.position import Position
@@ -57,15 +57,18 @@ def _views(runs: Sequence[BotRun]) -> list[RunView]:
 
 
 def _last_decisions(ids: Iterable[int]) -> dict[int, Decision]:
-    newest = Decision.objects.filter(run__in=ids).values("run").annotate(last=Max("id")).values("last")
-    return {decision.run_id: decision for decision in Decision.objects.filter(pk__in=newest)}
+    return _newest(ids, Decision.objects.all())
 
 
 def latest_prices(ids: Iterable[int]) -> dict[int, Decision]:
     """The last decision of each run that knows a closing price: its `close`, at its `at`."""
-    newest = (
-        Decision.objects.filter(run__in=ids, close__isnull=False).values("run").annotate(last=Max("id")).values("last")
-    )
+    return _newest(ids, Decision.objects.filter(close__isnull=False))
+
+
+def _newest(ids: Iterable[int], decisions: QuerySet[Decision]) -> dict[int, Decision]:
+    """One row per run: each found through the index, however long the journal is."""
+    last = decisions.filter(run=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    newest = BotRun.objects.filter(pk__in=ids).annotate(last=Subquery(last)).values("last")
     return {decision.run_id: decision for decision in Decision.objects.filter(pk__in=newest)}
 
 
