@@ -1,0 +1,85 @@
+import pytest
+from django.utils import timezone
+
+from accounts.audit import CONSOLE
+from accounts.models import AuditEntry
+from accounts.tests.cast import present_second_factor, totp
+from bots import gates, operations
+from bots.models import GateState, Incident, Status, TradingGate
+from bots.queries import risk
+
+STOP = "/app/risk/stop/"
+
+
+def text(response) -> str:
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("action", "state"), [("halt", GateState.HALTED), ("reduce", GateState.REDUCING), ("flatten", GateState.REDUCING)]
+)
+def test_the_switch_is_engaged_with_its_reason(action, state, alices, alice, traded):
+    answer = alices.post(STOP, {"level": "user", "action": action, "reason": "the news"})
+    assert answer.url == "/app/risk/"
+    gate = TradingGate.objects.get()
+    assert (gate.level, gate.target, gate.state, gate.reason) == ("user", alice.pk, state, "the news")
+    assert AuditEntry.objects.filter(action=f"kill_switch.{action}", actor=alice).exists()
+    assert "the news" in text(alices.get("/app/risk/"))
+
+
+def test_flattening_asks_the_bots_to_sell(alices, holding):
+    alices.post(STOP, {"level": "user", "action": "flatten", "reason": "out"})
+    holding.refresh_from_db()
+    assert (holding.status, holding.close_requested) == (Status.STOPPING, True)
+
+
+def test_trading_can_be_resumed(alices, alice, traded):
+    gates.switch("user", alice.pk, "halt", "the news", timezone.now(), CONSOLE)
+    assert "the news" in text(alices.get(STOP))
+    alices.post(STOP, {"level": "user", "action": "resume", "reason": "calm again"})
+    assert risk.gate_of("user", alice.pk).state == GateState.ACTIVE
+
+
+def test_one_bot_alone_can_be_stopped(alices, traded):
+    alices.post(STOP, {"level": "run", "target": traded.pk, "action": "halt", "reason": "odd"})
+    assert TradingGate.objects.get().target == traded.pk
+
+
+@pytest.mark.parametrize("wrong", [{"reason": " "}, {"action": "explode"}, {"level": "world"}])
+def test_a_wrong_form_stops_nothing_and_says_why(wrong, alices, traded):
+    answer = alices.post(STOP, {"level": "user", "action": "halt", "reason": "x", **wrong})
+    assert answer.status_code == 422
+    assert 'role="alert"' in text(answer)
+    assert not TradingGate.objects.exists()
+
+
+@pytest.mark.parametrize("page", ["/app/", "/app/bots/", "/app/strategies/", "/app/keys/", "/app/nothing/"])
+def test_the_switch_is_two_taps_away_on_every_page(page, alices):
+    assert f'href="{STOP}"' in text(alices.get(page))
+    dialog = text(alices.get(STOP, HTTP_HX_REQUEST="true"))
+    assert 'value="halt" checked' in dialog
+    assert 'value="Stopped by hand"' in dialog
+    assert "<html" not in dialog
+
+
+def test_the_page_shows_use_limits_and_incidents(alices, alice, holding):
+    limits = {"max_exposure": "5000", "max_position_notional": "500"}
+    operations.set_limits("user", alice.pk, limits, timezone.now(), CONSOLE)
+    Incident.objects.create(account=holding.account, kind="mismatch", detail="1 or 2?", at=timezone.now())
+    page = text(alices.get("/app/risk/"))
+    assert "Max exposure" in page
+    assert "5,000.00" in page
+    assert "1 or 2?" in page
+    assert "<meter" in page
+
+
+def test_limits_are_changed_behind_a_second_factor(alices, alice):
+    present_second_factor(alices, totp(alice))
+    page = "/app/risk/limits/"
+    assert "Max daily loss" in text(alices.get(page))
+    assert alices.post(page, {"max_daily_loss": "50"}).url == "/app/risk/"
+    assert risk.limits_at("user", alice.pk) == {"max_daily_loss": "50"}
+    refused = alices.post(page, {"max_daily_loss": "-50"})
+    assert refused.status_code == 422
+    assert "#id_max_daily_loss" in text(refused)
+    assert risk.limits_at("user", alice.pk) == {"max_daily_loss": "50"}
