@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation, ValidationError
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from ninja import NinjaAPI
@@ -219,7 +219,7 @@ def install(api: NinjaAPI) -> None:
 
     def handle(request: HttpRequest, error: Any) -> HttpResponse:
         problem = problem_of(error)
-        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, DatabaseError):
             log.error("%s %s failed (request %s)", request.method, request.path, _id(request), exc_info=error)
         return problem.response(request)
 

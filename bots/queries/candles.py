@@ -41,29 +41,42 @@ class CandlePage:
     next: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What to show: open times in [start, stop) ms; ``more`` when the wanted range goes on behind it."""
+
+    start: int
+    stop: int
+    more: bool
+
+
 def candles_of(wanted: CandleFilter, at: datetime) -> CandlePage:
     """Raises ColumnError, UnknownExchange, UnknownSymbol, UnknownTimeframe and ExchangeFault."""
     columns = parse_columns(wanted.indicators)
     step = timeframe_ms(wanted.timeframe)
+    stored = candle_store.coverage(wanted.exchange, wanted.symbol, wanted.timeframe)
+    stretch = _stretch(wanted, step, at, to_ms(stored.first) if stored is not None else 0)
+    if stretch.start >= stretch.stop:
+        return _page(wanted, columns, Candles.from_rows([]), stretch)
+    warmup = max((column.warmup for column in columns), default=0)
+    early = max(stretch.start - warmup * step, 0)
+    if stored is not None and stretch.stop <= to_ms(stored.last) + step:
+        market = (wanted.exchange, wanted.symbol, wanted.timeframe)
+        found = candle_store.load(*market, from_ms(early), from_ms(stretch.stop))
+    else:
+        found = _live(wanted, early, stretch.stop, step, at)
+    return _page(wanted, columns, found, stretch)
+
+
+def _stretch(wanted: CandleFilter, step: int, at: datetime, earliest: int) -> Stretch:
+    """Only closed candles: the range ends with the last candle that has."""
     end = min(to_ms(wanted.until), to_ms(at)) if wanted.until else to_ms(at)
     end = max(end // step * step, 0)
-    warmup = max((column.warmup for column in columns), default=0)
-    stored = candle_store.coverage(wanted.exchange, wanted.symbol, wanted.timeframe)
     if wanted.since is None:
-        start, stop = max(end - wanted.limit * step, 0), end
-    else:
-        earliest = to_ms(stored.first) if stored is not None else 0
-        start = max(-(-to_ms(wanted.since) // step) * step, earliest, 0)
-        stop = min(start + wanted.limit * step, end)
-    if start >= stop:
-        return _page(wanted, columns, Candles.from_rows([]), 0, None)
-    early = max(start - warmup * step, 0)
-    if stored is not None and stop <= to_ms(stored.last) + step:
-        found = candle_store.load(wanted.exchange, wanted.symbol, wanted.timeframe, from_ms(early), from_ms(stop))
-    else:
-        found = _live(wanted, early, stop, step, at)
-    going_on = stop if wanted.since is not None and stop < end else None
-    return _page(wanted, columns, found, start, going_on)
+        return Stretch(max(end - wanted.limit * step, 0), end, more=False)
+    start = max(-(-to_ms(wanted.since) // step) * step, earliest, 0)
+    stop = min(start + wanted.limit * step, end)
+    return Stretch(start, stop, more=start < stop < end)
 
 
 def _live(wanted: CandleFilter, start: int, stop: int, step: int, at: datetime) -> Candles:
@@ -76,16 +89,15 @@ def _live(wanted: CandleFilter, start: int, stop: int, step: int, at: datetime) 
     return found.since(from_ms(start))
 
 
-def _page(
-    wanted: CandleFilter, columns: Sequence[Column], candles: Candles, start: int, going_on: int | None
-) -> CandlePage:
+def _page(wanted: CandleFilter, columns: Sequence[Column], candles: Candles, stretch: Stretch) -> CandlePage:
     values = {name: series for column in columns for name, series in column.over(candles).items()}
-    first = int(np.searchsorted(candles.opened_at, start))
+    first = int(np.searchsorted(candles.opened_at, stretch.start))
     shown = candles[first:]
     texts = [
         [plain(from_float(value)) for value in series.tolist()]
         for series in (shown.open, shown.high, shown.low, shown.close, shown.volume)
     ]
-    rows = zip(shown.opened_at.tolist(), *texts, *(series[first:].tolist() for series in values.values()), strict=True)
-    items = [[None if value != value else value for value in row] for row in rows]
-    return CandlePage(wanted.exchange, wanted.symbol, wanted.timeframe, [*NAMES, *values], items, going_on)
+    numbers = [[None if value != value else value for value in series[first:].tolist()] for series in values.values()]
+    items = list(zip(shown.opened_at.tolist(), *texts, *numbers, strict=True))
+    following = stretch.stop if stretch.more else None
+    return CandlePage(wanted.exchange, wanted.symbol, wanted.timeframe, [*NAMES, *values], items, following)

@@ -99,7 +99,7 @@ def test_an_exchange_that_is_away_is_unavailable_for_now(alice, monkeypatch):
     assert int(response["Retry-After"]) >= 1
 
 
-def test_a_busy_database_is_unavailable_for_now(alice, monkeypatch):
+def test_a_busy_database_is_unavailable_for_now(alice, monkeypatch, caplog):
     def locked(*args: object, **kwargs: object) -> None:
         raise OperationalError("database is locked")
 
@@ -108,6 +108,7 @@ def test_a_busy_database_is_unavailable_for_now(alice, monkeypatch):
     response = client.get("/bot/list/me")
     assert "locked" not in problem(response, 503, "busy")["detail"]
     assert response["Retry-After"] == "1"
+    assert "database is locked" in caplog.text
 
 
 def test_health_says_no_more_when_the_database_is_away(db, monkeypatch):
