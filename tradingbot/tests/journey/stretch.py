@@ -48,7 +48,7 @@ def recorded() -> Stretch:
     return Stretch(moved_to_now(candles), range(60, len(candles) - 1))
 
 
-def waves(count: int = 137) -> Candles:
+def waves(count: int = 121) -> Candles:
     """A price that swings around a slow rise, so that RSI goes from one end to the other and back."""
     steps = np.arange(count)
     price = np.round(42_000 + 8.0 * steps + 900 * np.sin(steps / 5.0) + 60 * np.sin(steps * 1.7), 2)
