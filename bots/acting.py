@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from bots import connect, leases, orders, reconcile
+from bots.core import sizing
 from bots.core.order_state import OrderState
 from bots.models import BotRun, Mode, Order
 from bots.orders import Cause, Choose, LeaseLost, Placed
@@ -16,6 +17,7 @@ from exchanges import market_data
 from exchanges.core.decimals import ZERO
 from exchanges.core.errors import ExchangeFault
 from exchanges.core.market import Market
+from exchanges.core.orders import Quote
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
@@ -62,8 +64,11 @@ def act(run: BotRun, cause: Cause, choose: Choose, at: datetime, *, stale: bool 
 
 
 def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool) -> Acted:
-    settle_open_orders(turn)
-    ambient = look(turn, stale=stale)
+    quote = turn.exchange.fetch_quote(turn.run.symbol)
+    # Who holds something may have to sell it: then no other answer is waited for.
+    holding = not sizing.flat(turn.run.held, quote.bid, turn.market)
+    settle_open_orders(turn, holding=holding)
+    ambient = look(turn, quote, holding=holding, stale=stale)
     for order in turn.run.orders.filter(state=OrderState.PLANNED).select_related("run", "account").order_by("id"):
         # A dead worker wrote it down and never sent it: it is sent now if still fresh, else ended unsent.
         _send(turn, order, ambient)
@@ -73,20 +78,19 @@ def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool) -> Acted:
     return Acted(placed, placed.order)
 
 
-def settle_open_orders(turn: Turn) -> None:
+def settle_open_orders(turn: Turn, *, holding: bool) -> None:
     """What became of the earlier orders. An exit does not wait for an answer about another order; an entry does."""
     live = turn.run.orders.live().exclude(state=OrderState.PLANNED).select_related("run", "account").order_by("id")
     for order in live:
         try:
             reconcile.settle(order, turn.exchange, turn.actor, turn.now())
         except ExchangeFault:
-            if not turn.run.held:
+            if not holding:
                 raise
 
 
-def look(turn: Turn, *, stale: bool = False) -> Ambient:
+def look(turn: Turn, quote: Quote, *, holding: bool, stale: bool) -> Ambient:
     """What only the exchange knows, asked before any lock is taken."""
-    quote = turn.exchange.fetch_quote(turn.run.symbol)
     stale = stale or abs(turn.now() - quote.at) > QUOTE_MAX_AGE
     if turn.run.mode == Mode.PAPER:
         # A paper wallet is the run's own: its money is what the ledger says.
@@ -96,7 +100,7 @@ def look(turn: Turn, *, stale: bool = False) -> Ambient:
         free = balances[turn.market.quote].free if turn.market.quote in balances else ZERO
         return Ambient(quote, free, stale, turn.exchange.fetch_time() - turn.now())
     except ExchangeFault:
-        if not turn.run.held:
+        if not holding:
             raise
         # An exit needs neither; whoever would enter all the same finds the data stale.
         return Ambient(quote, None, stale=True)
