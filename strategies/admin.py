@@ -1,4 +1,4 @@
-"""Strategies in the administration: looked at, switched on and off; their facts come from the code."""
+"""Strategies in the administration: looked at, switched on and off; and users' rule sets, which only they write."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +9,14 @@ from django.utils import timezone
 
 from accounts.auth import actor_of
 from strategies import operations
-from strategies.models import Strategy
+from strategies.models import RuleSet, RuleSetVersion, Strategy
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
+    AnyInline = admin.TabularInline[RuleSetVersion, RuleSet]
 else:
     AnyAdmin = admin.ModelAdmin
+    AnyInline = admin.TabularInline
 
 
 @admin.register(Strategy)
@@ -44,3 +46,36 @@ class StrategyAdmin(AnyAdmin):
         at, actor = timezone.now(), actor_of(request)
         count = sum(operations.set_enabled(strategy, enabled, at, actor) for strategy in queryset)
         messages.success(request, f"Switched {'on' if enabled else 'off'}: {count}.")
+
+
+class Versions(AnyInline):
+    model = RuleSetVersion
+    fields = ("version", "name", "definition", "created_at")
+    readonly_fields = fields
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(RuleSet)
+class RuleSetAdmin(AnyAdmin):
+    list_display = ("id", "owner", "name", "version", "created_at", "updated_at", "deleted_at")
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__email")
+    fields = (*list_display, "description", "definition")
+    readonly_fields = fields
+    inlines = (Versions,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

@@ -1,14 +1,16 @@
 import pytest
 from django.contrib import admin
 from django.contrib.messages.storage.fallback import FallbackStorage
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.urls import reverse
 
 from accounts.audit import CONSOLE
 from accounts.models import AuditEntry
 from accounts.tests import cast
 from strategies import operations
-from strategies.admin import StrategyAdmin
-from strategies.models import Strategy
+from strategies.admin import RuleSetAdmin, StrategyAdmin
+from strategies.models import RuleSet, Strategy
+from strategies.tests.cases import rule_set
 
 pytestmark = pytest.mark.django_db
 
@@ -50,3 +52,21 @@ def test_switching_off_and_on_is_audited_with_who_did_it(page, boss):
     ]
     assert {entry.actor for entry in switched} == {boss}
     assert [str(message) for message in request._messages] == ["Switched off: 2.", "Switched on: 2."]
+
+
+def test_rule_sets_are_looked_at_and_not_changed(boss):
+    made = rule_set(boss)
+    request = RequestFactory().get("/")
+    request.user = boss
+    model_admin = RuleSetAdmin(RuleSet, admin.site)
+    assert set(model_admin.get_readonly_fields(request)) >= {"name", "definition", "owner"}
+    for inline in (model_admin, *model_admin.get_inline_instances(request, made)):
+        assert not inline.has_add_permission(request, *[made] if inline is not model_admin else [])
+        assert not inline.has_change_permission(request, made)
+        assert not inline.has_delete_permission(request, made) or inline.can_delete is False
+    page = Client()
+    page.force_login(boss)
+    cast.present_second_factor(page, cast.totp(boss))
+    shown = page.get(reverse("admin:strategies_ruleset_change", args=[made.pk]))
+    assert shown.status_code == 200
+    assert b"crosses_above" in shown.content
