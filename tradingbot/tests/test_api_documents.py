@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from tradingbot.documents import REDOC_CSP, REDOC_STYLES, schema
 from tradingbot.middleware import CSP
+from tradingbot.problems import CODES
 from tradingbot.tests.places import PROJECT
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
@@ -97,6 +98,19 @@ def test_only_redoc_may_make_two_styles_and_nothing_else(client: Client, db):
     )
     assert "unsafe" not in REDOC_CSP
     assert "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='" in REDOC_STYLES
+
+
+def test_the_manual_knows_every_route_code_and_variable():
+    manual = (PROJECT / "docs" / "api.md").read_text(encoding="utf-8")
+    words = manual.replace("{user_id}", "{id}").replace("{key_id}", "{id}")
+    for path, methods in schema()["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}" in words, f"{method.upper()} {path}"
+    assert all(f"`{code}`" in manual for code in CODES.values())
+    settings = (PROJECT / "tradingbot" / "settings.py").read_text(encoding="utf-8")
+    variables = set(re.findall(r'\benv[a-z]+\(\s*"([A-Z_]+)"', settings))
+    assert "REDIS_URL" in variables
+    assert {name for name in variables if f"`{name}`" not in manual} == set()
 
 
 def test_vendored_files_are_the_listed_ones():
