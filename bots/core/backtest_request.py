@@ -15,7 +15,7 @@ from exchanges.core.market import Market
 from exchanges.core.slippage import BASIS_POINT
 from strategies.core.errors import ParameterError
 from strategies.core.parameters import Value
-from strategies.core.strategy import BaseStrategy
+from strategies.core.strategy import BaseStrategy, StrategyRegistry
 
 #: A fee or slippage of ten percent a side is a mistake (percent given for a fraction), not a market.
 MOST: Final = Decimal("0.1")
@@ -114,6 +114,21 @@ def parse_request(given: Mapping[str, Any], kind: type[BaseStrategy]) -> Backtes
     if errors:
         raise RequestError(errors)
     return BacktestRequest(**request)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A checked request with the strategy it asks for."""
+
+    request: BacktestRequest
+    strategy: BaseStrategy
+
+
+def asked_for(given: Mapping[str, Any]) -> Asked:
+    """From the API's fields; raises UnknownStrategy and RequestError."""
+    kind = StrategyRegistry.get(str(given.get("strategy")))
+    request = parse_request(given, kind)
+    return Asked(request, kind(**request.params))
 
 
 def read_defaults(kind: type[BaseStrategy]) -> dict[str, Value]:

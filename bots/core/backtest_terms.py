@@ -1,5 +1,6 @@
 """What a backtest is told and what it answers; everything in indices of candles, so that it costs nothing to keep."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -7,13 +8,15 @@ from typing import Final, NamedTuple
 from bots.core.codes import Code
 from bots.core.limits import Limits
 from bots.core.position import Position
-from exchanges.core.decimals import ONE, ZERO
+from exchanges.core.decimals import ONE, ZERO, plain
 from exchanges.core.market import Market
 from exchanges.core.orders import Side
 from exchanges.core.slippage import BASIS_POINT, slipped
 
 #: Raised whenever the same request could give another answer than before.
 ENGINE_VERSION: Final = "1"
+#: Of a market's rules, those that shape a backtest's amounts and prices.
+MARKET_FACTS: Final = ("amount_step", "price_tick", "min_amount", "max_amount", "min_notional")
 #: Where the market's own rules are not known.
 UNKNOWN_AMOUNT_STEP: Final = Decimal("1e-8")
 #: Finer than any exchange quotes, so that a stop of 5 % under a recorded price is exactly that.
@@ -96,3 +99,19 @@ def unknown_market(symbol: str, fee: Decimal) -> Market:
 def worst_sell_price(lowest: Decimal, terms: Terms) -> Decimal:
     """Under what any sell of these candles can bring, whatever the slippage."""
     return max(lowest * (ONE - terms.slippage_bps * BASIS_POINT) - terms.market.price_tick, ZERO)
+
+
+def market_facts(market: Market | None) -> dict[str, str | None] | None:
+    """The rules that shape amounts and prices, to be kept beside a result; None where they were not known."""
+    if market is None:
+        return None
+    facts = {name: getattr(market, name) for name in MARKET_FACTS}
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in facts.items()}
+
+
+def market_of(facts: Mapping[str, str | None] | None, symbol: str) -> Market | None:
+    if facts is None:
+        return None
+    base, quote = split_symbol(symbol)
+    rules = {name: None if facts[name] is None else Decimal(str(facts[name])) for name in MARKET_FACTS}
+    return Market(symbol, base, quote, **rules)  # type: ignore[arg-type]

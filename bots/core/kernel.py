@@ -104,8 +104,8 @@ def _alternating(entries: Ints, exits: Ints) -> Ints | None:
 
 def _chain(following: list[int]) -> list[int]:
     """From the first entry on, each entry that comes after the stay of the one before has ended."""
-    taken, at, count = [], 0, len(following)
-    append = taken.append
+    taken: list[int] = []
+    at, count, append = 0, len(following), taken.append
     while at < count:
         append(at)
         at = following[at]

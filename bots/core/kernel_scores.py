@@ -66,11 +66,11 @@ class _Batch:
     def __init__(self, kernel: Kernel, paths: Sequence[Path]) -> None:
         self.kernel = kernel
         self.starts = np.concatenate([[0], np.cumsum([len(path.entry) for path in paths], dtype=np.int64)])
-        self.entry = _flat([path.entry for path in paths])
-        self.exit = _flat([path.exit for path in paths])
-        self.entry_price = _flat([path.entry_price for path in paths])
+        self.entry: Ints = np.concatenate([path.entry for path in paths])
+        self.exit: Ints = np.concatenate([path.exit for path in paths])
+        self.entry_price: Floats = np.concatenate([path.entry_price for path in paths])
         self.closed = self.exit < kernel.count
-        self.ratio = _flat([path.exit_price for path in paths]) / self.entry_price
+        self.ratio: Floats = np.concatenate([path.exit_price for path in paths]) / self.entry_price
         # All in and all out: each trade multiplies the cash, whatever its amount.
         self.growth = self.ratio * ((1 - kernel.fee) / (1 + kernel.fee))
         self.growth[~self.closed] = 1.0
@@ -150,10 +150,6 @@ class _Batch:
             deepest = max(deepest, float((1 - equity / peaks).max()))
             peak = float(peaks[-1])
         return 100 * deepest
-
-
-def _flat(columns: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.generic]:
-    return np.concatenate(columns) if columns else np.zeros(0)
 
 
 def _moments(rows: Floats) -> tuple[Floats, Floats, Floats]:

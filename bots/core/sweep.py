@@ -1,7 +1,6 @@
 """Sweeps: every parameter set over every stretch of candles, in the float kernel."""
 
 import itertools
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -80,8 +79,8 @@ def _combinations(columns: Sequence[Sequence[Value]], plan: SweepPlan) -> Iterat
     total = int(np.prod(sizes, dtype=object))
     if plan.samples is None or plan.samples >= total:
         return itertools.product(*columns)
-    drawn = sorted(random.Random(plan.seed).sample(range(total), plan.samples))
-    return (_combination(number, columns, sizes) for number in drawn)
+    drawn = np.random.default_rng(plan.seed).choice(total, plan.samples, replace=False)
+    return (_combination(number, columns, sizes) for number in sorted(drawn.tolist()))
 
 
 def _combination(number: int, columns: Sequence[Sequence[Value]], sizes: Sequence[int]) -> tuple[Value, ...]:
@@ -112,21 +111,27 @@ def evaluate(
     windows: Sequence[Bounds],
     *,
     drawdown: bool = False,
-    told: Callable[[int], None] = lambda done: None,
+    told: Callable[[], None] = lambda: None,
 ) -> list[Scores]:
-    """Per window the scores of all sets, in their order. Signals are computed once, on all candles."""
+    """Per window the scores of all sets, in their order; ``told`` is called once per set.
+
+    Signals are computed once, on all candles.
+    """
     parts: list[list[Scores]] = [[] for _ in windows]
-    done = 0
     for limits, group in itertools.groupby(sets, key=lambda one: one.limits):
         kernels = [Kernel(candles[start:stop], replace(terms, limits=limits)) for start, stop in windows]
-        events = events_of(kind, candles, (one.params for one in group))
+        events = _counted(events_of(kind, candles, (one.params for one in group)), told)
         while batch := list(itertools.islice(events, TOGETHER)):
             for part, kernel, window in zip(parts, kernels, windows, strict=True):
                 paths = [_within(kernel, found, window) for found in batch]
                 part.append(scores(kernel, paths, drawdown=drawdown))
-            done += len(batch)
-            told(done)
     return [joined(part) for part in parts]
+
+
+def _counted(events: Iterator[Events], told: Callable[[], None]) -> Iterator[Events]:
+    for found in events:
+        told()
+        yield found
 
 
 def _within(kernel: Kernel, events: Events, window: Bounds) -> Path:
@@ -148,9 +153,11 @@ class Verified:
     agrees: bool
 
 
-def verify(kind: type[BaseStrategy], one: ParameterSet, candles: Candles, terms: Terms) -> Verified:
+def verify(kind: type[BaseStrategy], one: ParameterSet, candles: Candles, terms: Terms, start: int = 0) -> Verified:
+    """On the candles from ``start`` on; those before are warm-up."""
     asked = replace(terms, limits=one.limits)
-    signals = kind(**one.params).signals(candles)
+    signals = backtest.signals_from(kind(**one.params).signals(candles), start)
+    candles = candles[start:]
     outcome = backtest.run(candles, signals, asked)
     stats = measure(outcome, candles, asked).stats
     kernel = Kernel(candles, asked)

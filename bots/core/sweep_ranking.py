@@ -1,7 +1,7 @@
 """Which of many parameter sets is best, and how much of that is luck."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final
@@ -145,7 +145,7 @@ def _decay_warnings(walk: WalkForward) -> list[Caveat]:
     return [Caveat("OUT_OF_SAMPLE_DECAY", text)]
 
 
-def table(sets: Sequence[ParameterSet], scores: Scores, order: Order) -> list[Mapping[str, Any]]:
+def table(sets: Sequence[ParameterSet], scores: Scores, order: Order) -> list[dict[str, Any]]:
     """Ranked rows: the varied parameters and the figures."""
     return [
         {"rank": rank, "params": dict(sets[index].varied), "stats": scores.row(index)}

@@ -7,13 +7,17 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandParser
 
 from accounts.management.base import ConsoleCommand, Exit, instant
+from bots import backtests
 from bots.core.backtest import NoCandles
-from bots.core.backtest_request import RequestError
+from bots.core.backtest_request import Asked, RequestError
 from bots.core.report import Report
 from bots.management.commands.bot_start import json_object, money
+from bots.queries import research
 from exchanges.core.candle_csv import CandleFileError
+from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol
+from exchanges.core.market import Market
 from strategies.core.errors import UnknownStrategy
 
 FIELDS = (
@@ -56,6 +60,15 @@ class ResearchCommand(ConsoleCommand):
     def given(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The request under the API's field names."""
         return {name: options[name] for name in FIELDS if options.get(name) is not None}
+
+    def data(self, asked: Asked, options: Mapping[str, Any]) -> tuple[Candles, Market | None]:
+        """The file's candles under no known rules, touching nothing else; or stored ones under the market's."""
+        at = self.at(options)
+        if options["csv"] is not None:
+            return backtests.read_file(asked, options["csv"], at), None
+        request = research.frozen(asked.request, at)
+        candles = research.candles_for(request, asked.strategy.warmup_on(timeframe_ms(request.timeframe)))
+        return candles, research.market_for(request.exchange, request.symbol, at)
 
 
 def report_lines(report: Report, title: str, quote: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Runs, orders, the ledger, the journal and risk."""
 
+from bots.models.backtest import Backtest, JobState, Sweep, SweepPart
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
 from bots.models.risk import Arming, GateState, Incident, Level, RiskLimits, TradingGate
@@ -9,12 +10,14 @@ __all__ = [
     "ACTIVE",
     "MONEY",
     "Arming",
+    "Backtest",
     "BotRun",
     "Decision",
     "EquityPoint",
     "Fill",
     "GateState",
     "Incident",
+    "JobState",
     "Level",
     "Mode",
     "Order",
@@ -22,6 +25,8 @@ __all__ = [
     "RiskLimits",
     "RunPosition",
     "Status",
+    "Sweep",
+    "SweepPart",
     "TradeLog",
     "TradingAccount",
     "TradingGate",

@@ -135,9 +135,9 @@ def test_other_strategies_are_asked_one_by_one():
 def test_evaluation_scores_each_set_in_its_place_and_window():
     made, asked = synthetic(4000), terms()
     found = sets_of(plan(grid={**GRID, "limits.stop_loss_pct": [2, 5]}), rsi(), {}, Limits()).items
-    told: list[int] = []
-    whole, late = evaluate(rsi(), found, made, asked, [(0, 4000), (1000, 2500)], told=told.append)
-    assert told[-1] == len(found) == len(whole)
+    told: list[bool] = []
+    whole, late = evaluate(rsi(), found, made, asked, [(0, 4000), (1000, 2500)], told=lambda: told.append(True))
+    assert len(told) == len(found) == len(whole)
     for at in (0, 17, 35):
         one = found[at]
         signals = rsi()(**one.params).signals(made)

@@ -1,0 +1,36 @@
+"""Celery's doorbells for research: long work in its own queue, behind everything that trades."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+
+from bots import backtests, sweeps
+
+#: Messages per sweep: as many workers may take part at once.
+HANDS = 4
+SOFT_LIMIT, LIMIT = 900, 960
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@shared_task(name="bots.tasks.research_backtest", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT, priority=9)
+def research_backtest(backtest_id: int) -> None:
+    backtests.run(backtest_id, now)
+
+
+@shared_task(name="bots.tasks.research_sweep", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT, priority=9)
+def research_sweep(sweep_id: int) -> None:
+    sweeps.work(sweep_id, now)
+
+
+@shared_task(name="bots.tasks.research_due", priority=9)
+def research_due() -> None:
+    """Rings for everything that waits: new work whose message was lost, and work that a dead worker left behind."""
+    at = now()
+    for backtest_id in backtests.waiting(at):
+        research_backtest.apply_async(args=(backtest_id,), expires=30)
+    for sweep_id in sweeps.waiting(at):
+        for _ in range(HANDS):
+            research_sweep.apply_async(args=(sweep_id,), expires=30)
