@@ -11,8 +11,10 @@ from django.core.management.base import CommandParser
 from accounts import queries as accounts
 from accounts.audit import CONSOLE
 from bots import arming, lifecycle
+from bots.core.risk import Permit
 from bots.management.console import RunCommand
 from bots.models import Mode
+from bots.situation import key_permit
 from exchanges.models import ExchangeKey
 
 
@@ -52,22 +54,30 @@ class Command(RunCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = self.at(options)
         user = accounts.user_by_email(options["email"])
+        key = None
         if options["mode"] == Mode.LIVE and options["key"] is not None:
-            self._arm(options, ExchangeKey.objects.for_user(user).get(pk=options["key"]), at)
-        wanted = lifecycle.StartRequest(
-            user=user,
-            exchange_key_id=options["key"],
-            **{
-                name: options[name]
-                for name in ("strategy", "symbol", "timeframe", "exchange", "capital", "mode", "params", "limits")
-            },
-        )
-        run = lifecycle.start(wanted, at, CONSOLE)
+            key = ExchangeKey.objects.for_user(user).present().get(pk=options["key"])
+        armed = self._arm(options, key, at) if key else False
+        names = ("strategy", "symbol", "timeframe", "exchange", "capital", "mode", "params", "limits")
+        given = {name: options[name] for name in names}
+        try:
+            wanted = lifecycle.StartRequest(user=user, exchange_key_id=options["key"], **given)
+            run = lifecycle.start(wanted, at, CONSOLE)
+        except lifecycle.StartRefused:
+            if key and armed:
+                arming.disarm(key, "the start was refused", at, CONSOLE)
+            raise
         self.emit({"bot_run_id": run.pk, "status": run.status}, [f"Run {run.pk} is {run.status}."])
 
-    def _arm(self, options: dict[str, Any], key: ExchangeKey, at: datetime) -> None:
-        """The operator's yes is the second factor here; LIVE_TRADING and every risk check still apply."""
+    def _arm(self, options: dict[str, Any], key: ExchangeKey, at: datetime) -> bool:
+        """The operator's yes is the second factor here; LIVE_TRADING and every risk check still apply.
+
+        True when the key was not armed before: what refuses the start then takes it back.
+        """
         question = f"Trade LIVE on {key.exchange} with {options['capital']} of key {key.pk}'s money?"
         self.confirm(options, question)
         lifecycle.require_live_platform()
+        if key_permit(key, at) is Permit.GRANTED:
+            return False
         arming.arm(key, "console", at, CONSOLE)
+        return True
