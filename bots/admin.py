@@ -12,6 +12,7 @@ from bots import acting, gates, lifecycle, settling, watch
 from bots.models import (
     Arming,
     BotRun,
+    CapitalEntry,
     Decision,
     Fill,
     Incident,
@@ -158,6 +159,13 @@ class DecisionAdmin(ReadOnly):
 class TradingAccountAdmin(ReadOnly):
     list_display = ("id", "owner", "mode", "exchange", "banned_until")
     list_select_related = ("owner",)
+
+
+@admin.register(CapitalEntry)
+class CapitalEntryAdmin(ReadOnly):
+    list_display = ("id", "at", "kind", "amount", "quote", "run", "account")
+    list_filter = ("kind", "quote", "account__mode")
+    list_select_related = ("run", "account")
 
 
 @admin.register(Arming)

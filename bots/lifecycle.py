@@ -1,6 +1,7 @@
 """A run's life: start, pause, resume, stop. A write here enqueues nothing: the next tick finds it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,9 +13,10 @@ from django.db import IntegrityError, transaction
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import User
+from bots import capital
 from bots.core.limits import LimitError, parse_limits
 from bots.core.risk import Permit
-from bots.models import ACTIVE, BotRun, Mode, RunPosition, Status, TradingAccount
+from bots.models import BotRun, Mode, RunPosition, Status, TradingAccount
 from bots.situation import key_permit
 from exchanges import connect, market_data
 from exchanges.core.candles import timeframe_ms
@@ -28,6 +30,8 @@ from strategies.models import Strategy
 
 #: Before any candle: a run that was never ticked is due at every instant, also a replayed one.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+#: How often a start asks again for balances that a fill has overtaken.
+LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,29 @@ def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     limits = _checked_limits(wanted)
     market = _checked_market(wanted, at)
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
+    for _ in range(LOOKS):
+        funds = _funds(wanted, key, market, at)
+        with suppress(capital.FlowsMoved):
+            return _write_down(wanted, strategy, params, limits, market, key, funds, at, actor)
+    raise Conflict("account_busy", "The account's other runs are trading at this moment; try again in a few seconds.")
+
+
+def _write_down(
+    wanted: StartRequest,
+    strategy: Strategy,
+    params: dict[str, Any],
+    limits: dict[str, Any],
+    market: Market,
+    key: ExchangeKey | None,
+    funds: capital.Funds,
+    at: datetime,
+    actor: Actor,
+) -> BotRun:
+    """The run, its reservation and the audit entry, or nothing."""
     try:
         with transaction.atomic():
+            account = _account(wanted, key, market, at)
+            capital.require(account, market.quote, wanted.capital, funds)
             run = BotRun.objects.create(
                 user=wanted.user,
                 strategy=strategy,
@@ -86,7 +111,7 @@ def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
                 timeframe=wanted.timeframe,
                 mode=wanted.mode,
                 key=key,
-                account=_account(wanted, key, market, at),
+                account=account,
                 params=params,
                 limits=limits,
                 base=market.base,
@@ -97,7 +122,11 @@ def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
                 next_check_at=NEVER,
             )
             RunPosition.objects.create(run=run)
+            capital.reserve(run, at)
             audit.record(actor, "run.started", f"run:{run.pk}", at=at, mode=run.mode, capital=str(run.capital))
+    except capital.NotEnough as poor:
+        text = f"Expected at most {poor.available:f} {market.quote} free, was {wanted.capital:f}."
+        raise Invalid("insufficient_funds", text, {"capital": text}) from None
     except IntegrityError:
         raise Conflict("already_running", "An active live run already trades this symbol with this key.") from None
     return run
@@ -159,7 +188,7 @@ def require_live_platform() -> None:
 
 
 def _checked_key(wanted: StartRequest, market: Market, at: datetime) -> ExchangeKey:
-    """Live: allowed on this platform, an own verified key of this exchange, armed, with the money there."""
+    """Live: allowed on this platform, an own verified key of this exchange, armed."""
     require_live_platform()
     if wanted.exchange_key_id is None:
         raise Invalid("key_required", "A live run needs exchange_key_id.", {"exchange_key_id": "Expected a key's id."})
@@ -176,22 +205,19 @@ def _checked_key(wanted: StartRequest, market: Market, at: datetime) -> Exchange
             raise NotPermitted("not_armed", "Live trading of this key is not armed.")
         case permit:
             raise NotPermitted(permit.value.lower(), f"The key cannot trade live: {permit.value}.")
-    _check_money(wanted, key, market, at)
     return key
 
 
-def _check_money(wanted: StartRequest, key: ExchangeKey, market: Market, at: datetime) -> None:
-    """The account's free quote, less what other runs of the key were promised, must cover the capital."""
+def _funds(wanted: StartRequest, key: ExchangeKey | None, market: Market, at: datetime) -> capital.Funds:
+    """The account's free quote; a paper run's is the deposit that it is about to get."""
+    if key is None:
+        return capital.Funds(wanted.capital, 0)
+    through = capital.last_fill_of(key)
     try:
         balances = connect.open_exchange(key, at=at, purpose="start").fetch_balances()
     except ExchangeFault as fault:
         raise ExchangeDown("exchange_unavailable", f"{key.exchange} could not be asked: {fault.detail}") from None
-    free = balances[market.quote].free if market.quote in balances else Decimal(0)
-    others = BotRun.objects.filter(key=key, quote=market.quote, status__in=ACTIVE).select_related("position")
-    promised = sum((max(run.capital + run.position.cash, Decimal(0)) for run in others), Decimal(0))
-    if wanted.capital > free - promised:
-        text = f"Expected at most {max(free - promised, Decimal(0)):f} {market.quote} free, was {wanted.capital:f}."
-        raise Invalid("insufficient_funds", text, {"capital": text})
+    return capital.Funds(balances[market.quote].free if market.quote in balances else Decimal(0), through)
 
 
 def _account(wanted: StartRequest, key: ExchangeKey | None, market: Market, at: datetime) -> TradingAccount:
@@ -236,12 +262,14 @@ def stop(run: BotRun, on_open_position: str, at: datetime, actor: Actor) -> BotR
     return run
 
 
+@transaction.atomic
 def finish_stop(run: BotRun, at: datetime) -> bool:
-    """STOPPED once nothing is in flight; planned orders that were never sent simply expire."""
+    """STOPPED, its money released, once nothing is in flight; planned orders that were never sent simply expire."""
     if run.orders.live().exists():
         return False
     run.status, run.stopped_at, run.status_reason = Status.STOPPED, at, ""
     run.save(update_fields=["status", "stopped_at", "status_reason"])
+    capital.release(run, at)
     return True
 
 

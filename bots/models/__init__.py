@@ -1,6 +1,7 @@
 """Runs, orders, the ledger, the journal and risk."""
 
 from bots.models.backtest import Backtest, JobState, Sweep, SweepPart
+from bots.models.capital import CapitalEntry, CapitalKind
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
 from bots.models.risk import Arming, GateState, Incident, Level, RiskLimits, TradingGate
@@ -12,6 +13,8 @@ __all__ = [
     "Arming",
     "Backtest",
     "BotRun",
+    "CapitalEntry",
+    "CapitalKind",
     "Decision",
     "EquityPoint",
     "Fill",
