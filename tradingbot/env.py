@@ -127,3 +127,35 @@ def database(url: str, var: Path) -> dict[str, Any]:
         "PORT": str(parts.port or ""),
         "OPTIONS": {**options, "pool": {"min_size": 1, "max_size": 8, "timeout": 20}},
     }
+
+
+def email(url: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings for EMAIL_URL: smtp://user:password@host:port, or smtps:// or smtp+tls://."""
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps", "smtp+tls"} or not parts.hostname:
+        raise ImproperlyConfigured("EMAIL_URL: Expected smtp://, smtps:// or smtp+tls:// with a host.")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or {"smtp": 25, "smtps": 465, "smtp+tls": 587}[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "EMAIL_TIMEOUT": 10,
+    }
+
+
+def start_sentry(dsn: str, release: str) -> None:
+    """Error reports without request bodies, users or local variables: any of them may hold a secret."""
+    try:
+        import sentry_sdk
+    except ImportError:
+        raise ImproperlyConfigured(
+            "SENTRY_DSN is set: Expected sentry-sdk to be installed (pip install sentry-sdk)."
+        ) from None
+    sentry_sdk.init(
+        dsn=dsn, release=release, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
+    )

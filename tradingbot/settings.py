@@ -3,12 +3,12 @@
 import hashlib
 import re
 import sys
-from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
 from tradingbot.env import (
     database,
+    email,
     encryption_key,
     envbool,
     envint,
@@ -16,6 +16,7 @@ from tradingbot.env import (
     envlist,
     envsecret,
     envtext,
+    start_sentry,
 )
 from tradingbot.secrets import PROJECT, var_dir
 
@@ -176,7 +177,8 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"
 MFA_TOTP_ISSUER = "Tradingbot"
 PASSWORD_RESET_TIMEOUT = 3600
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# Without a mail server the mails are printed to the log: fine on a laptop, told by `doctor`.
+vars().update(email(envtext("EMAIL_URL")))
 DEFAULT_FROM_EMAIL = envtext("DEFAULT_FROM_EMAIL", "tradingbot@localhost")
 
 # --- Web security ------------------------------------------------------------------------------
@@ -246,3 +248,7 @@ LOGGING = {
     # ccxt, urllib3 and requests log headers and signed URLs at DEBUG.
     "loggers": {name: {"level": "WARNING"} for name in ("ccxt", "urllib3", "requests", "aiohttp", "asyncio")},
 }
+
+# --- Error reports -----------------------------------------------------------------------------
+if SENTRY_DSN := envtext("SENTRY_DSN"):
+    start_sentry(SENTRY_DSN, VERSION)
