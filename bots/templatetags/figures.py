@@ -10,6 +10,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.models import User
 from exchanges.core.candles import timeframe_ms
 
 register = template.Library()
@@ -239,3 +240,9 @@ def reading(value: float | Decimal | None) -> str:
 def limit_name(name: str) -> str:
     """``max_drawdown_pct`` as people say it."""
     return str(name).replace("_pct", ", %").replace("_", " ").capitalize()
+
+
+@register.filter
+def who(actor: str, user: User) -> str:
+    """Who did it, to the person who reads it."""
+    return "you" if actor == f"user:{user.pk}" else actor

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.models import User
 from bots.templatetags import figures
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -151,3 +152,8 @@ def test_share_of_nothing_is_unknown():
     assert figures.share(D(1), D(0)) is None
     assert figures.share(D(1), D(4)) == D("0.25")
     assert figures.times(None, D(1)) is None
+
+
+def test_one_reads_of_oneself_as_you():
+    assert figures.who("user:7", User(pk=7)) == "you"
+    assert figures.who("user:8", User(pk=7)) == "user:8"
