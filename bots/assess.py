@@ -1,16 +1,24 @@
-"""Keeps each run's equity in mind: its curve, its peak, and where its day began."""
+"""Keeps each run's equity in mind: its curve, its peak, and where its day began; and what its key may do."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
+from accounts import audit
+from accounts.core.keyring import Undecryptable
 from bots.ledger import position_of
-from bots.models import BotRun, EquityPoint, RunPosition
+from bots.models import BotRun, EquityPoint, Mode, RunPosition
 from exchanges import market_data
+from exchanges import operations as keys
+from exchanges.connect import KeyErased
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
+from exchanges.models import ExchangeKey
 
 POINT_EVERY = timedelta(minutes=5)
+#: Entries need an answer of the exchange that is at most a day old: there is time for many tries.
+KEY_CHECK_EVERY = timedelta(hours=12)
 
 
 def assess_risk(at: datetime) -> int:
@@ -32,6 +40,18 @@ def assess_risk(at: datetime) -> int:
     RunPosition.objects.bulk_update(rows, ["peak_equity", "day", "day_start_equity"], batch_size=500)
     EquityPoint.objects.bulk_create(points, batch_size=500)
     return len(runs)
+
+
+def recheck_keys(at: datetime) -> int:
+    """Ask again what the keys of live runs may do; returns how many exchanges answered. A fault changes nothing."""
+    used = BotRun.objects.active().filter(mode=Mode.LIVE).values("key_id")
+    old = Q(last_checked_at=None) | Q(last_checked_at__lte=at - KEY_CHECK_EVERY)
+    answered = 0
+    for key in ExchangeKey.objects.present().filter(old, pk__in=used).order_by("id"):
+        with suppress(ExchangeFault, Undecryptable, KeyErased, ExchangeKey.DoesNotExist):
+            keys.check_key(key, at, audit.SYSTEM)
+            answered += 1
+    return answered
 
 
 def _last_points(runs: list[BotRun]) -> dict[int, datetime]:

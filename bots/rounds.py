@@ -19,8 +19,10 @@ class Round:
 
 
 def whole_round(at: datetime, timeframe: str | None = None) -> Round:
-    """Settle what is open, watch what is held, tick what is due, settle again, and remember the equity."""
+    """Check the keys, settle what is open, watch what is held, tick what is due, settle again, remember the equity."""
     actor = acting.worker_name()
+    booked = Fill.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    assess.recheck_keys(at)
     first = settling.settle_all(at, actor)
     watched = watch.watch_positions(at)
     ticked = tick.tick_due(at, timeframe)
@@ -31,6 +33,6 @@ def whole_round(at: datetime, timeframe: str | None = None) -> Round:
         tick=ticked,
         orders=watched.orders + ticked.orders,
         stopped=watched.stopped,
-        fills=Fill.objects.filter(booked_at=at).count(),
+        fills=Fill.objects.filter(pk__gt=booked).count(),
         faults=[*first.faults, *watched.faults, *ticked.faults, *last.faults],
     )

@@ -51,8 +51,10 @@ def settle_all(at: datetime, actor: str, *, run: BotRun | None = None, boot: boo
     return report
 
 
-def reconcile_all(at: datetime, actor: str, *, account: TradingAccount | None = None) -> ReconcileReport:
-    """Every account with a run that has not stopped: late fills, orders without a row, balances."""
+def reconcile_all(
+    at: datetime, actor: str, *, account: TradingAccount | None = None, mode: str | None = None
+) -> ReconcileReport:
+    """Every account (of a mode) with a run that has not stopped: late fills, orders without a row, balances."""
     report = ReconcileReport()
 
     def compare(account: TradingAccount, exchange: Exchange) -> None:
@@ -65,6 +67,8 @@ def reconcile_all(at: datetime, actor: str, *, account: TradingAccount | None = 
     accounts = TradingAccount.objects.filter(Q(banned_until=None) | Q(banned_until__lte=at), pk__in=in_use)
     if account is not None:
         accounts = accounts.filter(pk=account.pk)
+    if mode is not None:
+        accounts = accounts.filter(mode=mode)
     report.accounts = _each(accounts, compare, report.faults, at)
     return report
 

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from bots import acting, assess, settling, tick, watch
-from bots.models import Decision
+from bots.models import Decision, Mode
 from bots.tick import MarketKey
 
 #: Real exchanges need a moment until a candle that has just closed is final.
@@ -39,6 +39,16 @@ def watch_positions() -> None:
 @shared_task
 def settle_orders() -> None:
     settling.settle_all(now(), acting.worker_name())
+
+
+@shared_task
+def reconcile_accounts() -> None:
+    settling.reconcile_all(now(), acting.worker_name(), mode=Mode.LIVE)
+
+
+@shared_task
+def recheck_keys() -> None:
+    assess.recheck_keys(now())
 
 
 @shared_task

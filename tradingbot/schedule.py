@@ -28,6 +28,8 @@ SCHEDULE = (
     Periodic("Tick the markets that are due", "bots.tasks.tick_due_markets", every=1, expires=3, priority=3),
     Periodic("Watch positions between candles", "bots.tasks.watch_positions", every=5, expires=5, priority=0),
     Periodic("Settle orders that are not final", "bots.tasks.settle_orders", every=5, expires=5, priority=0),
+    Periodic("Compare accounts with exchanges", "bots.tasks.reconcile_accounts", every=60, expires=30, priority=3),
+    Periodic("Ask what live keys may do", "bots.tasks.recheck_keys", every=900, expires=300, priority=6),
     Periodic("Assess risk", "bots.tasks.assess_risk", every=30, expires=15, priority=3),
     Periodic("Prune the decision journal", "bots.tasks.prune_journal", every=3600, expires=1800, priority=9),
     Periodic("Heartbeat", "tradingbot.tasks.heartbeat", every=10, expires=10, priority=6),
