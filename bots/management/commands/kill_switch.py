@@ -6,10 +6,13 @@ from django.core.management.base import CommandParser
 
 from accounts.audit import CONSOLE
 from accounts.management.base import Exit, Failure
+from accounts.models import User
 from bots import gates, watch
 from bots.management.console import RunCommand
 from bots.models import Level
 from bots.queries import risk
+from bots.queries.runs import run_model
+from exchanges.models import ExchangeKey
 
 
 class Command(RunCommand):
@@ -40,5 +43,16 @@ class Command(RunCommand):
             raise Failure("--reason: Expected a sentence, was empty.", Exit.USAGE)
         if (level == Level.PLATFORM) != (target == 0):
             raise Failure("--target: Expected an id for every level but platform.", Exit.USAGE)
+        self._require(level, target)
         if action in ("flatten", "resume"):
             self.confirm(options, f"{action.capitalize()} at {level} {target or ''}?")
+
+    def _require(self, level: str, target: int) -> None:
+        """What is not there cannot be stopped, and must not look as if it had been."""
+        match level:
+            case Level.RUN:
+                run_model(None, target)
+            case Level.KEY:
+                ExchangeKey.objects.present().get(pk=target)
+            case Level.USER:
+                User.objects.get(pk=target)
