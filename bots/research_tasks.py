@@ -1,8 +1,11 @@
 """Celery's doorbells for research: long work in its own queue, behind everything that trades."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from celery import shared_task
+from kombu.exceptions import OperationalError
 
 from bots import backtests, sweeps
 
@@ -15,17 +18,23 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@shared_task(name="bots.tasks.research_backtest", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT, priority=9)
+@shared_task(name="bots.tasks.research_backtest", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT)
 def research_backtest(backtest_id: int) -> None:
     backtests.run(backtest_id, now)
 
 
-@shared_task(name="bots.tasks.research_sweep", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT, priority=9)
+@shared_task(name="bots.tasks.research_sweep", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT)
 def research_sweep(sweep_id: int) -> None:
     sweeps.work(sweep_id, now)
 
 
-@shared_task(name="bots.tasks.research_due", priority=9)
+def ring(task: Any, pk: int) -> None:
+    """Have it begun at once; without a broker the next look for due work finds it."""
+    with suppress(OperationalError):
+        task.apply_async(args=(pk,), expires=60, retry=False)
+
+
+@shared_task(name="bots.tasks.research_due")
 def research_due() -> None:
     """Rings for everything that waits: new work whose message was lost, and work that a dead worker left behind."""
     at = now()
