@@ -27,7 +27,7 @@ PROTECTIONS = (
     ),
 )
 CANDLES = Parameter("candles", "int", 1, 1, 100, help="How many candles ago it is compared with.")
-NUMBER = Parameter("right", "float", 0.0, -1e12, 1e12)
+NUMBER = Parameter("right", "float", 0.0, -(10**12), 10**12)
 
 
 @dataclass(frozen=True, slots=True)
