@@ -1,0 +1,115 @@
+"""`python -m bots.tests.proof.kill_matrix`: kill at every crash point, recover, and compare with the exchange."""
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from bots.tests.proof.surroundings import prepare
+
+NAMES = ("entry", "exit", "stop", "cancel", "rotation", "close")
+
+
+def shard(
+    number: int,
+    procs: int,
+    options: argparse.Namespace,
+    server: str,
+    results: "multiprocessing.Queue[dict[str, object]]",
+) -> None:
+    """One process's share of the runs: scenarios turn by turn, seeds of its own."""
+    with tempfile.TemporaryDirectory(prefix="proof-", dir=_memory()) as name:
+        folder = Path(name)
+        from bots.tests.proof.stores import PostgresStore, SqliteStore, Store
+
+        store: Store = PostgresStore(folder, server, f"proof{number}") if server else SqliteStore(folder)
+        prepare(folder, store.url)
+        from bots.tests.proof.harness import Harness, sweep
+        from bots.tests.proof.terms import Tally
+
+        harness, tally = Harness(folder, store), Tally()
+        share = -(-options.runs // procs)
+        seed = options.seed + number
+        while tally.runs < share:
+            for scenario in options.scenario or NAMES:
+                sweep(harness, scenario, seed, tally, stride=options.stride, double=options.double, limit=share)
+            seed += procs
+        results.put(asdict(tally))
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@contextlib.contextmanager
+def server(wanted: bool) -> Iterator[str]:
+    if not wanted:
+        yield ""
+        return
+    from tradingbot.tests.servers import postgres
+
+    with postgres() as url:
+        yield url
+
+
+def run(options: argparse.Namespace) -> dict[str, object]:
+    from bots.tests.proof.terms import Tally
+
+    began, total = time.monotonic(), Tally()
+    context = multiprocessing.get_context("spawn")
+    with server(options.postgres) as url:
+        results = context.Queue()
+        shards = [
+            context.Process(target=shard, args=(number, options.procs, options, url, results))
+            for number in range(options.procs)
+        ]
+        for each in shards:
+            each.start()
+        for _ in shards:
+            total.add(Tally(**_taken(results, shards)))
+        for each in shards:
+            each.join()
+    spent = time.monotonic() - began
+    return asdict(total) | {"seconds": round(spent, 1), "failures": total.failures()[:20]}
+
+
+def _taken(
+    results: "multiprocessing.Queue[dict[str, object]]", shards: list[multiprocessing.Process]
+) -> dict[str, object]:
+    import queue
+
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return results.get(timeout=1)
+        if any(each.exitcode not in (None, 0) for each in shards):
+            raise SystemExit("A shard ended without a result.")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kill_matrix", description=__doc__)
+    parser.add_argument("--runs", type=int, default=900, help="at least so many kills")
+    parser.add_argument("--scenario", action="append", choices=NAMES)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--stride", type=int, default=1, help="every n-th crash point")
+    parser.add_argument("--double", type=int, default=0, help="kills inside the recovery")
+    parser.add_argument("--procs", type=int, default=2)
+    parser.add_argument("--postgres", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    found = run(parse(arguments))
+    kinds = found.pop("kinds")
+    json.dump(found | {"point kinds": len(kinds)}, sys.stdout, indent=2)  # type: ignore[arg-type]
+    sys.stdout.write("\n")
+    return 1 if found["failures"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

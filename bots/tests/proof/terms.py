@@ -1,0 +1,67 @@
+"""What the proof counts, and how bad its luck is; known before Django is."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+LEAST_POINTS = 60
+LEAST_ACTED = 0.9
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of runs showed."""
+
+    runs: int = 0
+    points: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    orders: int = 0
+    eligible: int = 0
+    acted: int = 0
+    incidents: int = 0
+    wrong: list[str] = field(default_factory=list)
+    violations: int = 0
+    missed: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "Tally") -> None:
+        for name in ("runs", "orders", "eligible", "acted", "incidents", "violations"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.wrong += other.wrong
+        for name, count in other.kinds.items():
+            self.kinds[name] = self.kinds.get(name, 0) + count
+        for name, count in other.missed.items():
+            self.missed[name] = self.missed.get(name, 0) + count
+        for name, count in other.points.items():
+            self.points[name] = min(self.points.get(name, count), count)
+
+    def add_verdict(self, label: str, verdict: dict[str, Any]) -> None:
+        self.runs += 1
+        for name in ("orders", "eligible", "acted", "incidents"):
+            setattr(self, name, getattr(self, name) + verdict[name])
+        for reason in verdict["missed"]:
+            self.missed[reason] = self.missed.get(reason, 0) + 1
+        if verdict["wrong"]:
+            self.violations += 1
+            self.wrong.append(f"{label}: {'; '.join(verdict['wrong'][:4])}")
+
+    def failures(self) -> list[str]:
+        """Why this is no proof: violations, or a harness that looked at too little."""
+        few = [f"{name}: only {count} crash points" for name, count in self.points.items() if count < LEAST_POINTS]
+        idle = self.eligible and self.acted < LEAST_ACTED * self.eligible
+        return self.wrong + few + ([f"acted on {self.acted} of {self.eligible} candles"] if idle else [])
+
+
+@dataclass(slots=True)
+class Mood:
+    """How bad the luck is; a mutant may also make the exchange careless. ``window`` in seconds, as a recvWindow."""
+
+    faults: bool = True
+    window: float = 5.0
+    #: The share of reads that fail, and the reads that always do.
+    trouble: float = 0.06
+    silent: frozenset[str] = frozenset()
+    #: Whether a request inside a transaction is an error at once.
+    strict: bool = True
+
+
+class ChildFailed(Exception):
+    """A child ended otherwise than it should have: the product raised, or the harness is wrong."""
