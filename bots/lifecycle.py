@@ -23,6 +23,7 @@ from exchanges.core.candles import timeframe_ms
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol, UnknownTimeframe
 from exchanges.core.market import Market
 from exchanges.models import ExchangeKey, SimulatedWallet
+from strategies import operations as strategy_rows
 from strategies import queries as strategies
 from strategies.core.parameters import ParameterError
 from strategies.core.strategy import UnknownStrategy
@@ -76,7 +77,7 @@ class ExchangeDown(StartRefused):
 
 def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     """Check everything, then write the run down; the next tick takes it up."""
-    strategy, params = _checked_strategy(wanted)
+    strategy, params = _checked_strategy(wanted, at)
     limits = _checked_limits(wanted)
     market = _checked_market(wanted, at)
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
@@ -132,7 +133,7 @@ def _write_down(
     return run
 
 
-def _checked_strategy(wanted: StartRequest) -> tuple[Strategy, dict[str, Any]]:
+def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, dict[str, Any]]:
     try:
         built = strategies.build(wanted.strategy, wanted.params)
     except UnknownStrategy as error:
@@ -142,7 +143,7 @@ def _checked_strategy(wanted: StartRequest) -> tuple[Strategy, dict[str, Any]]:
     except ParameterError as error:
         named = {f"params.{name}": text for name, text in error.errors.items()}
         raise Invalid("invalid_params", str(error), named) from None
-    return Strategy.objects.get(name=wanted.strategy), dict(built.params)
+    return strategy_rows.row_of(wanted.strategy, at, audit.SYSTEM), dict(built.params)
 
 
 def _checked_limits(wanted: StartRequest) -> dict[str, Any]:

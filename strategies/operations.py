@@ -48,6 +48,15 @@ def sync(at: datetime, actor: Actor) -> Synced:
     return synced
 
 
+def row_of(name: str, at: datetime, actor: Actor) -> Strategy:
+    """The row of a registered strategy, mirrored now if nobody has synced the table yet."""
+    row = Strategy.objects.filter(name=name).first()
+    if row is None:
+        sync(at, actor)
+        row = Strategy.objects.get(name=name)
+    return row
+
+
 def _mirrored(name: str) -> dict[str, Any]:
     kind = StrategyRegistry.get(name)
     return {

@@ -11,7 +11,7 @@ from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
 from bots import arming, lifecycle, rounds
 from bots.lifecycle import Conflict, ExchangeDown, Invalid, NotPermitted, StartRefused, WrongStatus
-from bots.models import BotRun, Mode, Status, TradingAccount
+from bots.models import Arming, BotRun, Mode, Status, TradingAccount
 from bots.testing import START, Stage, start_run
 from exchanges import connect
 from exchanges.core.errors import Unavailable
@@ -85,6 +85,13 @@ def test_an_unknown_exchange_is_named(alice: User) -> None:
     assert caught.value.code == "unknown_exchange"
 
 
+def test_a_strategy_table_that_was_never_synced_is_synced_by_the_first_start(alice: User, stage: Stage) -> None:
+    from strategies.models import Strategy
+
+    Strategy.objects.all().delete()
+    assert start_run(alice).strategy.name == "scripted"
+
+
 def test_a_strategy_that_is_switched_off_starts_nothing(alice: User, stage: Stage) -> None:
     from strategies.models import Strategy
 
@@ -131,8 +138,10 @@ FACTORS = {
 @override_settings(LIVE_TRADING=True)
 @pytest.mark.parametrize("code", FACTORS)
 def test_live_is_refused_for_a_key_that_may_not_trade(alice: User, stage: Stage, funded: Funded, code: str) -> None:
+    key = make_key(alice, **FACTORS[code])
+    Arming.objects.create(key=key, user=alice, by="page", armed_at=START, expires_at=START + timedelta(days=7))
     with pytest.raises(NotPermitted) as caught:
-        start_live(alice, make_key(alice, **FACTORS[code]))
+        start_live(alice, key)
     assert caught.value.code == code.lower()
 
 
