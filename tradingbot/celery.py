@@ -9,7 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
 app = Celery("tradingbot")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.autodiscover_tasks(["bots"], related_name="research_tasks")
 
 
 @worker_ready.connect
