@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from accounts import audit
@@ -11,15 +10,13 @@ from accounts.audit import Actor
 from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
-from bots.core import backtest
-from bots.core.backtest_checks import Checked, check
-from bots.core.backtest_request import Asked, asked_for
+from bots.core.backtest_request import asked_for
+from bots.core.backtest_study import checks_of, report_of
 from bots.core.backtest_terms import market_facts, market_of
-from bots.core.report import Report, data_facts, report
+from bots.core.report import Report
 from bots.core.result_pack import pack_document, pack_equity, unpack_document
 from bots.models import Backtest, JobState
 from bots.queries.research import candles_for, frozen, market_for
-from exchanges.core.candle_csv import read_candle_csv
 from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.core.market import Market
 from strategies import queries as strategies
@@ -46,30 +43,6 @@ class Work:
         at = self.clock()
         if not Backtest.objects.beat(self.row.pk, self.attempt, at, phase=phase, progress=progress, **facts):
             raise Unwanted
-
-
-def report_of(asked: Asked, candles: Candles, market: Market | None = None) -> Report:
-    """Raises NoCandles."""
-    window = _window(asked, candles)
-    terms = asked.request.terms(market)
-    outcome = backtest.run(window.candles, window.signals, terms)
-    return report(outcome, window.candles, terms, data_facts(window, asked.request.timeframe))
-
-
-def checks_of(asked: Asked, candles: Candles, market: Market | None = None) -> Checked:
-    """Raises NoCandles."""
-    request = asked.request
-    return check(asked.strategy, _window(asked, candles).read, request.timeframe, request.terms(market))
-
-
-def _window(asked: Asked, candles: Candles) -> backtest.Window:
-    request = asked.request
-    return backtest.window(candles, asked.strategy, request.timeframe, request.since, request.until)
-
-
-def read_file(asked: Asked, path: Path, at: datetime) -> Candles:
-    """From a CSV file alone: no network, no database. Raises CandleFileError naming the row."""
-    return read_candle_csv(path, asked.request.timeframe, at)[0]
 
 
 def submit(

@@ -1,19 +1,19 @@
 """What the research commands share: the options of a backtest, their failures, and the tables they print."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
 from accounts.management.base import ConsoleCommand, Exit, instant
-from bots import backtests
 from bots.core.backtest import NoCandles
 from bots.core.backtest_request import Asked, RequestError
 from bots.core.report import Report
-from bots.management.commands.bot_start import json_object, money
-from bots.queries import research
-from exchanges.core.candle_csv import CandleFileError
+from bots.core.sweep_plan import SweepError
+from bots.management.arguments import json_object, money
+from exchanges.core.candle_csv import CandleFileError, read_candle_csv
 from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol
@@ -32,6 +32,7 @@ class ResearchCommand(ConsoleCommand):
     failures: ClassVar[Mapping[type[Exception], int]] = {
         **ConsoleCommand.failures,
         RequestError: Exit.INVALID,
+        SweepError: Exit.INVALID,
         CandleFileError: Exit.INVALID,
         NoCandles: Exit.INVALID,
         UnknownStrategy: Exit.NOT_FOUND,
@@ -61,14 +62,21 @@ class ResearchCommand(ConsoleCommand):
         """The request under the API's field names."""
         return {name: options[name] for name in FIELDS if options.get(name) is not None}
 
-    def data(self, asked: Asked, options: Mapping[str, Any]) -> tuple[Candles, Market | None]:
-        """The file's candles under no known rules, touching nothing else; or stored ones under the market's."""
+    def data(self, asked: Asked, options: Mapping[str, Any], warmup: int = 0) -> tuple[Asked, Candles, Market | None]:
+        """The file's candles under no known rules, touching nothing else; or stored ones under the market's.
+
+        The request comes back with its range spelled out where the candles are stored.
+        """
         at = self.at(options)
         if options["csv"] is not None:
-            return backtests.read_file(asked, options["csv"], at), None
+            return asked, read_candle_csv(options["csv"], asked.request.timeframe, at)[0], None
+        # Only here: what reads stored candles takes longer to import than a file to be tried.
+        from bots.queries import research
+
         request = research.frozen(asked.request, at)
-        candles = research.candles_for(request, asked.strategy.warmup_on(timeframe_ms(request.timeframe)))
-        return candles, research.market_for(request.exchange, request.symbol, at)
+        warmup = max(warmup, asked.strategy.warmup_on(timeframe_ms(request.timeframe)))
+        market = research.market_for(request.exchange, request.symbol, at)
+        return replace(asked, request=request), research.candles_for(request, warmup), market
 
 
 def report_lines(report: Report, title: str, quote: str) -> Iterator[str]:

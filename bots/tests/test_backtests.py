@@ -7,6 +7,7 @@ from accounts.models import AuditEntry, User
 from bots import backtests, lifecycle
 from bots.core.backtest import NoCandles
 from bots.core.backtest_request import RequestError, asked_for
+from bots.core.backtest_study import report_of
 from bots.core.result_pack import unpack_document
 from bots.models import Backtest, JobState
 from bots.models.backtest import MOST_ATTEMPTS, SILENCE
@@ -35,7 +36,7 @@ def test_backtest_of_stored_candles_is_done_and_kept(alice):
     assert (row.state, row.progress, row.phase, row.candles) == (JobState.DONE, 100.0, "done", 2000)
     assert row.data_sha256 == data_sha256(candles)
     document = unpack_document(row.result)
-    expected = backtests.report_of(asked_for(GIVEN), candles)
+    expected = report_of(asked_for(GIVEN), candles)
     assert document["stats"] == json.loads(json.dumps(document["stats"]))
     assert len(document["trades"]) == len(expected.trades) == row.stats["closed_trades"] > 10
     assert document["stats"]["final_equity"] == format(expected.stats.final_equity, "f").rstrip("0")

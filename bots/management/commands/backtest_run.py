@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bots import backtests
 from bots.core.backtest_request import asked_for
+from bots.core.backtest_study import report_of
 from bots.core.backtest_terms import market_facts, split_symbol
 from bots.management.research import ResearchCommand, report_lines
 
@@ -12,9 +12,8 @@ class Command(ResearchCommand):
     help = "Try a strategy on past candles and report what it would have earned, beside buy and hold."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asked = asked_for(self.given(options))
-        candles, market = self.data(asked, options)
-        report = backtests.report_of(asked, candles, market)
+        asked, candles, market = self.data(asked_for(self.given(options)), options)
+        report = report_of(asked, candles, market)
         request = asked.request
         title = f"{asked.strategy!r} on {request.exchange} {request.symbol} {request.timeframe}"
         document = {"request": request.as_json(), "market": market_facts(market), **report.document()}
