@@ -45,6 +45,16 @@ def test_documented_rule_is_a_rule():
     assert all(f"`{name}`" in TEXT for name in CATALOGUE)
 
 
+def test_parameters_of_a_rule_are_documented():
+    for parameter in RuleStrategy.parameters:
+        (row,) = [line for line in TEXT.splitlines() if line.startswith(f"| `{parameter.name}`")]
+        assert parameter.help in row
+        if parameter.default is None:
+            assert "required" in row
+        else:
+            assert f"| {parameter.minimum} … {parameter.maximum} |" in row
+
+
 def test_documented_strategy_of_ones_own_works():
     known = dict(StrategyRegistry._known)
     try:

@@ -70,3 +70,9 @@ def test_two_rows_of_one_name_are_refused_by_the_database():
     operations.sync(NOW, CONSOLE)
     with pytest.raises(IntegrityError):
         Strategy.objects.create(name="breakout", version="1", module="x:Y", synced_at=NOW)
+
+
+def test_row_of_a_strategy_that_nobody_synced_is_made():
+    assert operations.row_of("rsi_cross", NOW, CONSOLE).synced_at == NOW
+    assert operations.row_of("rsi_cross", NOW + timedelta(1), CONSOLE).synced_at == NOW
+    assert len(actions()) == 1
