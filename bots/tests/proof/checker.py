@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from django.conf import settings
 
@@ -125,7 +126,7 @@ def lives(_venue: Venue) -> list[str]:
     for order in Order.objects.prefetch_related("events"):
         events = list(order.events.all())
         steps = [(event.from_state, event.to_state) for event in events]
-        unbroken = all(one[1] == other[0] for one, other in zip(steps, steps[1:], strict=False))
+        unbroken = all(one[1] == other[0] for one, other in pairwise(steps))
         legal = all(OrderState(to) in TRANSITIONS[OrderState(start)] for start, to in steps if start)
         numbered = [event.sequence for event in events] == list(range(1, len(events) + 1))
         if not (unbroken and legal and numbered and steps and steps[-1][1] == order.state):

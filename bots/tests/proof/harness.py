@@ -6,7 +6,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -52,7 +52,7 @@ class Harness:
             # SQLite moves its journal into the file when the last connection leaves.
             leave_connections()
             (self.folder / f"result-{os.getpid()}").write_text(json.dumps(found))
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever it was, the parent tells it
             (self.folder / f"error-{os.getpid()}").write_text(traceback.format_exc())
             code = 3
         os._exit(code)
@@ -183,6 +183,38 @@ class Harness:
         verdict = dict(self.child(lambda: self._judge(scenario_name, 0.0)))
         return verdict | {"wrong": wrong + verdict["wrong"], "eligible": 0, "acted": 0, "missed": []}
 
+    def restored_run(self, scenario_name: str, seed: int) -> dict[str, Any]:
+        """A backup from before the scenario is put back: what was ordered since is found, and nothing new is sent."""
+        self.store.restore(scenario_name)
+
+        def act() -> tuple[int, int]:
+            world = self.world(scenario_name, f"{seed}")
+            before = len(world.venue.rows("SELECT 1 FROM orders"))
+            world.act()
+            world.drain()
+            return len(world.venue.rows("SELECT 1 FROM orders")) - before, len(world.venue.rows("SELECT 1 FROM wire"))
+
+        forgotten, sent = self.child(act)
+        self.store.restore(scenario_name, venue=False)
+
+        def recover() -> int:
+            from bots import acting, settling
+
+            world = self.world(scenario_name, f"{seed}:restored")
+            while settling.reconcile_all(world.venue.now(), acting.worker_name()).faults:
+                world.venue.pass_time(1.0)
+            world.play(world.venue.second() + 130)
+            return len(world.venue.rows("SELECT 1 FROM wire")) - sent
+
+        new = self.child(recover)
+        verdict = dict(self.child(lambda: self._judge(scenario_name, 0.0)))
+        wrong = verdict["wrong"]
+        if forgotten and not verdict["incidents"]:
+            wrong = ["restored: nobody was told", *wrong]
+        if forgotten and new:
+            wrong = [f"restored: {new} orders were sent before a person looked", *wrong]
+        return verdict | {"wrong": wrong, "eligible": 0, "acted": 0, "missed": []}
+
     def finish(self, scenario_name: str, seed: int, fatal: int, first: float) -> dict[str, Any]:
         self.child(lambda: self._recover(scenario_name, seed, fatal, 0, None))
         return dict(self.child(lambda: self._judge(scenario_name, first)))
@@ -231,22 +263,62 @@ def _migrate(without: tuple[str, ...]) -> None:
                         editor.remove_constraint(model, constraint)
 
 
-def sweep(
-    harness: Harness, scenario: str, seed: int, tally: Tally, *, stride: int = 1, double: int = 0, limit: int = 10**9
-) -> None:
+Run = tuple[str, Callable[[], dict[str, Any]]]
+
+
+def kills(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:
     """Every crash point (or every ``stride``-th) of one scenario under one seed."""
+    names, first = _points(harness, scenario, seed, tally)
+    chance = Random(f"{scenario}:{seed}")
+    for point in range(1 + chance.randrange(stride), len(names) + 1, stride):
+        again = tuple(chance.randint(1, 60) for _ in range(double))
+        label = f"{scenario} seed {seed} point {point} ({names[point - 1]})"
+        yield label, lambda p=point, a=again: harness.killed_run(scenario, seed, p, first, a)
+
+
+def switches(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:
+    """The kill switch at every crash point."""
+    names, _ = _points(harness, scenario, seed, tally)
+    for point in range(1 + Random(f"{scenario}:{seed}").randrange(stride), len(names) + 1, stride):
+        label = f"{scenario} seed {seed} switch at {point} ({names[point - 1]})"
+        yield label, lambda p=point: harness.switched_run(scenario, seed, p)
+
+
+def races(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:
+    workers = 2 + seed % 3
+    yield f"{scenario} seed {seed}, {workers} workers", lambda: harness.raced_run(scenario, seed, workers)
+
+
+def freezes(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:
+    workers = 2 + seed % 3
+    label = f"{scenario} seed {seed}, {workers} workers frozen"
+    yield label, lambda: harness.raced_run(scenario, seed, workers, freeze=True)
+
+
+def restores(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:
+    harness.prepare(scenario)
+    yield f"{scenario} seed {seed} restored", lambda: harness.restored_run(scenario, seed)
+
+
+MODES = {"kill": kills, "switch": switches, "race": races, "freeze": freezes, "restore": restores}
+
+
+def _points(harness: Harness, scenario: str, seed: int, tally: Tally) -> tuple[list[str], float]:
     dry = harness.dry_run(scenario, seed)
-    names, chance = dry["names"], Random(f"{scenario}:{seed}")
+    names = dry["names"]
     tally.points[scenario] = min(tally.points.get(scenario, len(names)), len(names))
     for name in names:
         tally.kinds[name] = tally.kinds.get(name, 0) + 1
-    for point in range(1 + chance.randrange(stride), len(names) + 1, stride):
+    return names, dry["first"]
+
+
+def judge(runs: Iterator[Run], tally: Tally, limit: int) -> None:
+    """Take the runs until there are enough of them."""
+    for label, run in runs:
         if tally.runs >= limit:
             return
-        again = tuple(chance.randint(1, 60) for _ in range(double))
-        label = f"{scenario} seed {seed} point {point} ({names[point - 1]})"
         try:
-            verdict = harness.killed_run(scenario, seed, point, dry["first"], again)
+            verdict = run()
         except ChildFailed as failure:
             verdict = {"wrong": [f"error: {failure}"], "missed": []} | dict.fromkeys(COUNTED, 0)
         tally.add_verdict(label, verdict)

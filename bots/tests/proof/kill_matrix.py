@@ -30,7 +30,7 @@ def shard(
 
         store: Store = PostgresStore(folder, server, f"proof{number}") if server else SqliteStore(folder)
         prepare(folder, store.url)
-        from bots.tests.proof.harness import Harness, sweep
+        from bots.tests.proof.harness import MODES, Harness, judge
         from bots.tests.proof.terms import Tally
 
         harness, tally = Harness(folder, store), Tally()
@@ -38,7 +38,8 @@ def shard(
         seed = options.seed + number
         while tally.runs < share:
             for scenario in options.scenario or NAMES:
-                sweep(harness, scenario, seed, tally, stride=options.stride, double=options.double, limit=share)
+                runs = MODES[options.mode](harness, scenario, seed, options.stride, options.double, tally)
+                judge(runs, tally, share)
             seed += procs
         results.put(asdict(tally))
 
@@ -94,6 +95,7 @@ def _taken(
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kill_matrix", description=__doc__)
     parser.add_argument("--runs", type=int, default=900, help="at least so many kills")
+    parser.add_argument("--mode", choices=("kill", "switch", "race", "freeze", "restore"), default="kill")
     parser.add_argument("--scenario", action="append", choices=NAMES)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--stride", type=int, default=1, help="every n-th crash point")

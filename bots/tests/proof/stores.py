@@ -12,7 +12,7 @@ class Store(Protocol):
 
     def save(self, name: str) -> None: ...
 
-    def restore(self, name: str) -> None: ...
+    def restore(self, name: str, *, venue: bool = True) -> None: ...
 
 
 class SqliteStore:
@@ -27,9 +27,9 @@ class SqliteStore:
             if (self.folder / file).exists():
                 shutil.copy(self.folder / file, target / file)
 
-    def restore(self, name: str) -> None:
+    def restore(self, name: str, *, venue: bool = True) -> None:
         """Nothing of a killed process's journals survives."""
-        for file in ("app.sqlite3", VENUE):
+        for file in ("app.sqlite3", VENUE) if venue else ("app.sqlite3",):
             for suffix in ("", "-wal", "-shm", "-journal"):
                 (self.folder / f"{file}{suffix}").unlink(missing_ok=True)
             if (saved := self.folder / "saved" / name / file).exists():
@@ -53,9 +53,11 @@ class PostgresStore:
         if (self.folder / VENUE).exists():
             shutil.copy(self.folder / VENUE, target / VENUE)
 
-    def restore(self, name: str) -> None:
+    def restore(self, name: str, *, venue: bool = True) -> None:
         self._run(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
         self._run(f'CREATE DATABASE "{self.name}" TEMPLATE "{self.name}-{name}" STRATEGY FILE_COPY')
+        if not venue:
+            return
         for suffix in ("", "-journal"):
             (self.folder / f"{VENUE}{suffix}").unlink(missing_ok=True)
         if (saved := self.folder / "saved" / name / VENUE).exists():

@@ -130,7 +130,7 @@ def create_rows(limits: Mapping[str, str]) -> None:
     settings.ENCRYPTION_KEYS = [OLD_KEY]
     learn_strategies()
     alice = make_user("alice@example.com")
-    key = [_key(alice, number) for number in range(KEYS_TO_ROTATE)][0]
+    key, *_ = [_key(alice, number) for number in range(KEYS_TO_ROTATE)]
     arming.arm(key, "console", START, CONSOLE)
     account = TradingAccount.objects.create(owner=alice, mode=Mode.LIVE, exchange="binance", key=key)
     run = BotRun.objects.create(
