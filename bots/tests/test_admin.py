@@ -55,7 +55,7 @@ def root(db: None) -> Client:
 @pytest.fixture
 def key(alice: User) -> ExchangeKey:
     made = ExchangeKey(
-        owner=alice, exchange="binance", label="main", api_key_hint="wxyz", fingerprint="f" * 64, permissions="trade",
+        owner=alice, exchange="binance", label="main", api_key_hint="wxyz", fingerprint="f" * 16, permissions="trade",
         can_withdraw=False, created_at=timezone.now(), last_checked_at=timezone.now(),
     )  # fmt: skip
     _write(made, seal(keyring(), place_of(made), Credentials("api-key-in-the-clear", API_SECRET, "")))
