@@ -13,7 +13,7 @@ from bots.models import Level, Mode, Status
 PROTECTIONS = ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct", "max_daily_loss", "max_drawdown_pct")
 ANY = ("", "Any")
 ACTIONS = (
-    ("halt", "Halt: send nothing new. Positions stay as they are, also their exits."),
+    ("halt", "Halt: no order is sent, not even a stop-loss. Positions stay as they are."),
     ("reduce", "Reduce: no new entries. Exits and stops go on."),
     ("flatten", "Flatten: no new entries, sell everything at the market, stop the bots."),
     ("resume", "Resume trading."),
@@ -198,6 +198,8 @@ def param_field(name: str, facts: Mapping[str, Any]) -> forms.Field:
         return forms.ChoiceField(choices=[(value, value) for value in facts["enum"]], help_text=help_text, **common)
     if facts["type"] == "boolean":
         return forms.BooleanField(help_text=help_text, **common)
+    if facts["type"] == "object":
+        return forms.CharField(max_length=20_000, help_text=help_text, widget=forms.Textarea({"rows": 8}), **common)
     bounds = " to ".join(str(facts[word]) for word in ("minimum", "maximum") if word in facts)
     help_text = f"{help_text} {bounds}.".strip() if bounds else help_text
     kind = "numeric" if facts["type"] == "integer" else "decimal"

@@ -167,7 +167,7 @@ def _target(user: User, level: str, target: int | None) -> int:
 
 def _meaning(action: str) -> str:
     return {
-        "halt": "Nothing new is sent; positions stay as they are.",
+        "halt": "No order is sent, not even a stop-loss; positions stay as they are.",
         "reduce": "No new entries; exits and stops go on.",
         "flatten": "The bots sell what they hold and stop.",
         "resume": "The bots decide again when their next candle closes.",

@@ -1,5 +1,6 @@
 """A new bot: one page from the strategy to the sentence that says what it will do."""
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,9 +33,11 @@ from strategies import queries as strategies
 from strategies.core.errors import ParameterError
 from strategies.core.strategy import StrategyRegistry
 from strategies.queries import StrategyView
+from strategies.queries.rules import rule_set_of
 
 ONCE_FOR = 24 * 3600
 MOST_SYMBOLS = 3000
+MARKET = ("exchange", "symbol", "timeframe")
 Entries = Mapping[str, Any]
 DEFAULTS: Entries = {
     "strategy": "rsi_cross",
@@ -179,21 +182,33 @@ def sentence(entries: Entries, view: StrategyView | None) -> Sequence[str]:
 
 def _copied(user: User, request: HttpRequest) -> Entries:
     """Another bot's settings, always for paper; or what a link names."""
-    copy = request.GET.get("copy", "")
-    if copy.isascii() and copy.isdigit() and len(copy) < 19:
-        run = found_or_404(lambda: runs.run_of(user, int(copy)))
+    copied, rule_set = (_id(request.GET.get(name, "")) for name in ("copy", "rule_set"))
+    if copied is not None:
+        run = found_or_404(lambda: runs.run_of(user, copied))
         return {
             "strategy": run.strategy,
             "exchange": run.exchange,
             "symbol": run.symbol,
             "timeframe": run.timeframe,
             "capital": f"{run.capital.normalize():f}",
-            **{f"param_{name}": value for name, value in run.params.items()},
+            **{f"param_{name}": _shown(value) for name, value in run.params.items()},
             **{f"limit_{name}": value for name, value in run.limits.items()},
         }
-    return {
-        name: request.GET[name] for name in ("strategy", "exchange", "symbol", "timeframe") if request.GET.get(name)
-    }
+    named = {name: request.GET[name] for name in ("strategy", *MARKET) if request.GET.get(name)}
+    if rule_set is not None:
+        rules = found_or_404(lambda: rule_set_of(user, rule_set))
+        params = {f"param_{name}": _shown(value) for name, value in rules.params.items()}
+        return {**named, **params, **{f"limit_{name}": value for name, value in rules.limits.items()}}
+    return named
+
+
+def _id(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _shown(value: object) -> object:
+    """A parameter as a form shows it: a structure as JSON."""
+    return json.dumps(value, indent=1) if isinstance(value, Mapping | list) else value
 
 
 def _strategy(name: str) -> StrategyView | None:

@@ -1,14 +1,17 @@
+import html
 import re
 
 import pytest
 from django.test import override_settings
 from django.utils import timezone
 
+from accounts.audit import CONSOLE
 from bots.models import BotRun
 from bots.testing import start_run
 from bots.views.starting import sentence
 from exchanges.models import ExchangeKey
 from strategies import queries as strategies
+from strategies.operations import RuleSetFacts, create_rule_set
 
 NEW = "/app/bots/new/"
 FORM = {
@@ -109,7 +112,9 @@ def test_live_is_refused_with_the_reason_where_it_is_switched_off(alices, alice,
     form = {**FORM, "mode": "live", "exchange": "binance", "exchange_key_id": key.pk, "confirmation": "BTC/USDT"}
     assert "Live trading is switched off on this platform" in text(alices.post(NEW, form))
     with override_settings(LIVE_TRADING=True):
-        assert "The key cannot trade live" in text(alices.post(NEW, form))
+        refused = alices.post(NEW, form)
+    assert refused.status_code == 422
+    assert 'id="error-summary"' in text(refused)
     assert not BotRun.objects.exists()
 
 
@@ -141,3 +146,19 @@ def test_the_sentence_names_the_guards(alice):
 def test_no_sentence_while_the_entries_make_no_sense(entries, alice):
     assert sentence(entries, strategies.strategy_view("rsi_cross")) == []
     assert sentence(FORM, None) == []
+
+
+def test_a_rule_of_ones_own_fills_the_form_in_and_starts(alices, alice, bobs):
+    fast, slow = ({"indicator": "sma", "params": {"period": period}} for period in (3, 9))
+    definition = {
+        "entry": {"all": [{"left": fast, "operator": "crosses_above", "right": slow}]},
+        "exit": {"any": [{"left": fast, "operator": "crosses_below", "right": slow}]},
+    }
+    rules = create_rule_set(alice, RuleSetFacts("mine", "", definition), timezone.now(), CONSOLE)
+    page = f"{NEW}?strategy=rules&rule_set={rules.pk}"
+    assert bobs.get(page).status_code == 404
+    field = re.search(r'name="param_definition"[^>]*>(.*?)</textarea>', text(alices.get(page)), re.DOTALL)
+    shown = html.unescape(field[1])
+    started = alices.post(NEW, {**FORM, "strategy": "rules", "param_definition": shown})
+    assert started.status_code == 302
+    assert BotRun.objects.get().strategy.name == "rules"

@@ -1,0 +1,180 @@
+"""A backtest's report for other programs and for the chart: JSON, CSV, candles with the trades on them."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_GET
+
+from accounts.models import User
+from bots.core.backtest_request import asked_for
+from bots.core.report import TradeRow
+from bots.core.result_pack import unpack_document
+from bots.models import Backtest
+from bots.queries import research
+from bots.views.backtests import digits
+from bots.views.chart import THRESHOLDS
+from bots.views.shell import found_or_404, signed_in, user_of
+from bots.views.trades import Echo
+from exchanges.core.aggregate import aggregate
+from exchanges.core.candle_pack import places_of
+from exchanges.core.candles import TIMEFRAMES, Candles, Floats, timeframe_ms, to_ms
+
+#: Of one chart: more cannot be told apart.
+MOST_CANDLES = 5_000
+MOST_MARKS = 2_000
+BEFORE, AFTER = 70, 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """Candles of a chart and what their length is; indicators only where the candles are the strategy's own."""
+
+    candles: Candles
+    timeframe: str
+    indicators: Mapping[str, Floats]
+
+
+@signed_in
+@require_GET
+def backtest_chart(request: HttpRequest, backtest_id: int) -> JsonResponse:
+    """The whole range, in coarser candles where there are too many; or with ``?trade=`` what is around that one."""
+    row, document = _finished(user_of(request), backtest_id)
+    trades, number = document["trades"], digits(request, "trade")
+    one = trades[number] if number is not None and number < len(trades) else None
+    shown = _shown(row, one)
+    if not len(shown.candles):
+        return JsonResponse({"trouble": "The candles of this backtest are no longer stored."})
+    return JsonResponse(_document(row, document, shown))
+
+
+def _shown(row: Backtest, trade: Mapping[str, Any] | None) -> Shown:
+    asked = asked_for(row.request)
+    request, step = asked.request, timedelta(milliseconds=timeframe_ms(row.timeframe))
+    if trade is not None and request.since is not None and request.until is not None:
+        since = max(request.since, datetime.fromisoformat(trade["entry_at"]) - BEFORE * step)
+        until = min(request.until, datetime.fromisoformat(trade["exit_at"]) + AFTER * step)
+        request = replace(request, since=since, until=until)
+    found = research.candles_for(request, asked.strategy.warmup_on(timeframe_ms(row.timeframe)))
+    inside = slice(int(np.searchsorted(found.opened_at, to_ms(request.since))) if request.since else 0, None)
+    if len(found[inside]) > MOST_CANDLES:
+        return _coarser(found[inside], row.timeframe)
+    columns = asked.strategy.signals(found).indicators if len(found) else {}
+    return Shown(found[inside], row.timeframe, {name: column[inside] for name, column in columns.items()})
+
+
+def _coarser(candles: Candles, timeframe: str) -> Shown:
+    """The finest timeframe with few enough candles; the longest one where none has, and then only its newest."""
+    step = timeframe_ms(timeframe)
+    coarse = [name for name, length in TIMEFRAMES.items() if length > step and length % step == 0]
+    for name in coarse:
+        if len(candles) * step // TIMEFRAMES[name] < MOST_CANDLES:
+            return Shown(aggregate(candles, timeframe, name)[-MOST_CANDLES:], name, {})
+    return Shown(candles[-MOST_CANDLES:], timeframe, {})
+
+
+def _document(row: Backtest, document: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
+    """What the chart's script reads; times in epoch seconds, unknown values None."""
+    candles, held = shown.candles, document["open_position"]
+    times = (candles.opened_at // 1000).tolist()
+    drawn = [(name, column) for name, column in shown.indicators.items() if name != "close"]
+    params = row.request["params"]
+    return {
+        "symbol": row.symbol,
+        "timeframe": shown.timeframe,
+        "tick": _tick(document["market"], candles),
+        "candles": [[time, *rest[1:]] for time, rest in zip(times, candles.rows(), strict=True)],
+        "overlays": [{"name": name, "values": _values(column)} for name, column in drawn if _priced(column, candles)],
+        "panes": [
+            {"name": name, "values": _values(column), "lines": _lines(name, params)}
+            for name, column in drawn
+            if not _priced(column, candles)
+        ],
+        "markers": _markers(document["trades"], held, shown, row.symbol.split("/")[0]),
+        "entry_price": None if held is None else float(held["entry_price"]),
+    }
+
+
+def _markers(
+    trades: Sequence[Mapping[str, Any]], held: Mapping[str, Any] | None, shown: Shown, base: str
+) -> list[dict[str, Any]]:
+    """Both legs of every trade that lies within the candles, at the candle that its time falls into."""
+    step, first = timeframe_ms(shown.timeframe), int(shown.candles.opened_at[0])
+    last = int(shown.candles.opened_at[-1]) + step
+    legs = [(trade, side, *leg) for trade in trades for side, *leg in _legs(trade)]
+    if held is not None:
+        legs.append((held, "buy", held["entry_at"], held["entry_price"]))
+    marks = [
+        {"time": at // step * step // 1000, "side": side, "price": float(price), "text": f"{trade['amount']} {base}"}
+        for trade, side, moment, price in legs
+        if first <= (at := to_ms(datetime.fromisoformat(moment))) < last
+    ]
+    return marks[-MOST_MARKS:]
+
+
+def _legs(trade: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    yield "buy", trade["entry_at"], trade["entry_price"]
+    yield "sell", trade["exit_at"], trade["exit_price"]
+
+
+def _tick(market: Mapping[str, str | None] | None, candles: Candles) -> float:
+    """The market's price step; where it is not known, as many decimals as the prices have."""
+    if market is not None and market["price_tick"] is not None:
+        return float(Decimal(market["price_tick"]))
+    places = places_of(candles.close)
+    return float(10.0 ** -min(8 if places is None else places, 8))
+
+
+def _values(column: Floats) -> list[float | None]:
+    return [None if np.isnan(value) else value for value in column.tolist()]
+
+
+def _priced(column: Floats, candles: Candles) -> bool:
+    """Whether an indicator lives on the price's scale."""
+    known = column[~np.isnan(column)]
+    return bool(len(known)) and 0.5 < float(np.median(known)) / float(np.median(candles.close)) < 2
+
+
+def _lines(name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"label": word, "value": float(params[word])} for word in THRESHOLDS.get(name, ()) if word in params]
+
+
+@signed_in
+@require_GET
+def backtest_json(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    row, document = _finished(user_of(request), backtest_id)
+    facts = {"id": row.pk, "request": row.request, "result_sha256": row.result_sha256, **document}
+    answer = HttpResponse(json.dumps(facts, indent=1), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="backtest-{row.pk}.json"'
+    return answer
+
+
+@signed_in
+@require_GET
+def backtest_csv(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    """The closed trades, one a line, under the report's field names."""
+    row, document = _finished(user_of(request), backtest_id)
+    answer = HttpResponse(_csv(document["trades"]), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="backtest-{row.pk}-trades.csv"'
+    return answer
+
+
+def _csv(trades: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    writer = csv.writer(Echo())
+    yield str(writer.writerow(TradeRow._fields))
+    for trade in trades:
+        yield str(writer.writerow(["" if trade[name] is None else trade[name] for name in TradeRow._fields]))
+
+
+def _finished(user: User, backtest_id: int) -> tuple[Backtest, dict[str, Any]]:
+    """A report of one's own; 404 before it is done."""
+    row = found_or_404(lambda: research.backtest_model(user, backtest_id))
+    if row.result is None or row.kind != Backtest.Kind.REPORT:
+        raise Http404
+    return row, unpack_document(row.result)
