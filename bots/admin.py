@@ -8,10 +8,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.auth import actor_of
-from bots import acting, gates, lifecycle, settling, watch
+from bots import acting, breakers, gates, lifecycle, settling, watch
 from bots.models import (
     Arming,
     BotRun,
+    Breaker,
+    BreakerEvent,
     CapitalEntry,
     Decision,
     Fill,
@@ -159,6 +161,33 @@ class DecisionAdmin(ReadOnly):
 class TradingAccountAdmin(ReadOnly):
     list_display = ("id", "owner", "mode", "exchange", "banned_until")
     list_select_related = ("owner",)
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnly):
+    list_display = ("id", "level", "target", "mode", "name", "state", "reason", "tripped_at", "half_open_at")
+    list_filter = ("state", "name", "level", "mode")
+    actions = ("reset",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # The action needs it; every field stays read-only.
+        return bool(request.user.is_staff)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [field.name for field in Breaker._meta.fields]
+
+    @admin.action(description="Reset: allow entries again")
+    def reset(self, request: HttpRequest, chosen: QuerySet[Breaker]) -> None:
+        open_ones = [row for row in chosen if row.state != "closed"]
+        for row in open_ones:
+            breakers.reset(row, "by the operator in the admin", timezone.now(), actor_of(request))
+        self.message_user(request, f"{len(open_ones)} breakers are closed.", messages.SUCCESS)
+
+
+@admin.register(BreakerEvent)
+class BreakerEventAdmin(ReadOnly):
+    list_display = ("id", "at", "breaker", "from_state", "to_state", "reason", "actor")
+    list_select_related = ("breaker",)
 
 
 @admin.register(CapitalEntry)

@@ -8,8 +8,10 @@ from django.db.models import Max, Q
 
 from accounts import audit
 from accounts.core.keyring import Undecryptable
+from bots import breakers
 from bots.ledger import position_of
 from bots.models import BotRun, EquityPoint, Mode, RunPosition
+from bots.situation import limits_of_all
 from exchanges import market_data
 from exchanges import operations as keys
 from exchanges.connect import KeyErased
@@ -26,6 +28,7 @@ def assess_risk(at: datetime) -> int:
     prices: dict[tuple[str, str], Decimal | None] = {}
     runs = list(BotRun.objects.active().select_related("position").order_by("exchange", "symbol"))
     last_points = _last_points(runs)
+    limits = limits_of_all(runs)
     points: list[EquityPoint] = []
     rows: list[RunPosition] = []
     for run in runs:
@@ -33,10 +36,13 @@ def assess_risk(at: datetime) -> int:
         if price is None and run.held > 0:
             continue
         equity = run.capital + position_of(run.position).profit(price or Decimal(0))
+        breakers.assess_run(run, run.position, limits[run.pk][0], at)
         if _remember(run.position, equity, at):
             rows.append(run.position)
         if run.pk not in last_points or at - last_points[run.pk] >= POINT_EVERY:
             points.append(EquityPoint(run=run, at=at, equity=equity))
+    for (user_id, mode), of_user in {(run.user_id, run.mode): limits[run.pk][1] for run in runs}.items():
+        breakers.assess_user(user_id, mode, of_user, at)
     RunPosition.objects.bulk_update(rows, ["peak_equity", "day", "day_start_equity"], batch_size=500)
     EquityPoint.objects.bulk_create(points, batch_size=500)
     return len(runs)

@@ -1,5 +1,6 @@
 """Reads from the database all that a decision of one run may know."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from bots import breakers
 from bots.core.intent import Purpose
 from bots.core.limits import Limits, parse_limits, tightest
 from bots.core.risk import Gate, Permit, Situation
@@ -60,6 +62,18 @@ def limits_of(run: BotRun) -> Limits:
     return tightest([run.own_limits, *(parse_limits(limits) for limits in above)])
 
 
+def limits_of_all(runs: Sequence[BotRun]) -> dict[int, tuple[Limits, Limits]]:
+    """(the run's limits, those of its user and the platform alone) per run, in one statement for any number of them."""
+    stated = {(row.level, row.target): parse_limits(row.limits) for row in RiskLimits.objects.all()}
+    found: dict[int, tuple[Limits, Limits]] = {}
+    for run in runs:
+        names = [(Level.PLATFORM, 0), (Level.USER, run.user_id), (Level.KEY, run.key_id or 0), (Level.RUN, run.pk)]
+        above = [stated[name] for name in names if name in stated]
+        of_user = [stated[name] for name in names[:2] if name in stated]
+        found[run.pk] = tightest([run.own_limits, *above]), tightest(of_user)
+    return found
+
+
 def permit(run: BotRun, at: datetime) -> Permit:
     if run.mode == Mode.PAPER:
         return Permit.GRANTED
@@ -74,12 +88,14 @@ def key_permit(key: ExchangeKey, at: datetime) -> Permit:
         return Permit.KEY_CAN_WITHDRAW
     if key.deleted_at or key.permissions != ExchangeKey.Permissions.TRADE:
         return Permit.PAPER_ONLY
-    if key.last_checked_at is None or at - key.last_checked_at > KEY_CHECK_MAX_AGE:
-        return Permit.KEY_CHECK_STALE
     arming = Arming.objects.filter(key=key, dropped_at=None).first()
     if arming is None:
         return Permit.NOT_ARMED
-    return Permit.GRANTED if arming.expires_at > at else Permit.ARMING_EXPIRED
+    if arming.expires_at <= at:
+        return Permit.ARMING_EXPIRED
+    # Asked last: it mends itself, a person has nothing to do about it.
+    fresh = key.last_checked_at is not None and at - key.last_checked_at <= KEY_CHECK_MAX_AGE
+    return Permit.GRANTED if fresh else Permit.KEY_CHECK_STALE
 
 
 def exposure_of_others(run: BotRun) -> Decimal:
@@ -103,12 +119,14 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
     live = list(Order.objects.filter(account_id=run.account_id).live().values_list("slot", flat=True))
     prefix = f"{run.account_id}:{run.symbol}:"
     gate, level, reason = worst_gate(run)
+    limits, of_user = limits_of_all([run])[run.pk]
+    books = breakers.books_of(run, row, at)
     recent = Order.objects.filter(run=run, planned_at__gt=at - timedelta(minutes=1), planned_at__lte=at)
     same_day = row.day == at.date() and row.day_start_equity is not None
     return Situation(
         at=at,
         market=market,
-        limits=limits_of(run),
+        limits=limits,
         position=position,
         price=price,
         cash=run.capital + position.cash,
@@ -129,4 +147,5 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         stale=ambient.stale,
         skew=ambient.skew,
         banned_until=run.account.banned_until,
+        breakers=breakers.standing(run, limits, of_user, books, at),
     )

@@ -10,7 +10,7 @@ from ninja import Router
 from accounts.auth import Caller, Forbidden, MissingScope, TokenAuth, actor_of, resolve_user
 from bots import gates, operations
 from bots.api.callers import caller_of
-from bots.core.limits import Limits, parse_limits
+from bots.core.limits import STRICTER_WHEN_LARGER, Limits, parse_limits
 from bots.queries import risk
 from bots.queries.runs import run_model
 from bots.queries.shapes import GateView, RiskView
@@ -19,8 +19,6 @@ from exchanges.queries import key_of
 from exchanges.schemas import object_id
 
 router = Router(tags=["Risk"])
-#: Of these the larger number is the stricter one.
-STRICTER_WHEN_LARGER = {"cooldown_seconds"}
 
 
 class SwitchAuth(TokenAuth):

@@ -1,10 +1,12 @@
 """A simulated run's books: fills folded as the live ledger folds them, trades, losses in a row, orders sent."""
 
 from bisect import bisect_right
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from bots.core import breaker
 from bots.core.backtest_terms import Denied, OpenTrade, Outcome, Terms, Trade
+from bots.core.breaker import Books, Breaker, ClosedTrade
 from bots.core.codes import Code
 from bots.core.decision import Decided, Opinion, exit_intent, judged
 from bots.core.intent import OrderIntent, Purpose
@@ -31,6 +33,8 @@ class Account:
         self.order_times: list[int] = []
         self.loss_streak = 0
         self.last_loss: int | None = None
+        self.breakers = [Breaker(name) for name in breaker.switched_on(terms.limits)]
+        self.closed: list[ClosedTrade] = []
 
     @property
     def cash(self) -> Decimal:
@@ -61,6 +65,7 @@ class Account:
             orders_last_minute=self._orders_since(opened_at - 60_000),
             loss_streak=self.loss_streak,
             last_loss_at=None if self.last_loss is None else from_ms(self.last_loss),
+            breakers=tuple(breaker.as_of(one, from_ms(opened_at)) for one in self.breakers),
         )
 
     def _orders_since(self, ms: int) -> int:
@@ -107,10 +112,19 @@ class Account:
             )
         )  # fmt: skip
         self.kept = None
+        if self.breakers:
+            self._judge(from_ms(int(self.candles.opened_at[kept.entry])), index, pnl, code)
         if pnl < 0:
             self.loss_streak, self.last_loss = self.loss_streak + 1, int(self.candles.opened_at[index])
         else:
             self.loss_streak = 0
+
+    def _judge(self, entered_at: datetime, index: int, pnl: Decimal, code: Code) -> None:
+        """As live: what the trade has made of the circuit breakers. Equity is judged where an entry is decided."""
+        at = from_ms(int(self.candles.opened_at[index]))
+        self.closed.append(ClosedTrade(entered_at, at, pnl, code))
+        books = Books(self.terms.capital)
+        self.breakers = [breaker.after_trade(one, self.closed, self.terms.limits, books) for one in self.breakers]
 
     def outcome(self) -> Outcome:
         return Outcome(self.trades, self.kept, self.position, self.denied)

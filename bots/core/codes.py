@@ -45,6 +45,9 @@ class Code(StrEnum):
     DRAWDOWN_BREAKER = "DRAWDOWN_BREAKER"
     COOLDOWN = "COOLDOWN"
     LOSS_STREAK = "LOSS_STREAK"
+    STOP_LOSS_GUARD = "STOP_LOSS_GUARD"
+    LOW_PROFIT = "LOW_PROFIT"
+    CIRCUIT_BREAKER = "CIRCUIT_BREAKER"
     MIN_NOTIONAL = "MIN_NOTIONAL"
     PRECISION = "PRECISION"
     INSUFFICIENT_FREE = "INSUFFICIENT_FREE"
@@ -93,6 +96,9 @@ MEANING: dict[Code, str] = {
     Code.DRAWDOWN_BREAKER: "The fall from the highest equity has reached its limit.",
     Code.COOLDOWN: "The pause after the last losing trade has not passed.",
     Code.LOSS_STREAK: "Too many losing trades in a row.",
+    Code.STOP_LOSS_GUARD: "Too many stop-losses in a short time.",
+    Code.LOW_PROFIT: "The last trades of the symbol earned too little.",
+    Code.CIRCUIT_BREAKER: "A circuit breaker is half-open, and its one trade on trial is under way.",
     Code.MIN_NOTIONAL: "The order would be below the exchange's minimum.",
     Code.PRECISION: "The amount or price does not fit the market's steps.",
     Code.INSUFFICIENT_FREE: "There is not enough free money for the order.",

@@ -28,6 +28,11 @@ class Limits:
     max_drawdown_pct: Decimal | None = None
     max_loss_streak: int | None = None
     cooldown_seconds: int | None = None
+    stop_loss_guard_count: int | None = None
+    stop_loss_guard_minutes: int | None = None
+    low_profit_pct: Decimal | None = None
+    low_profit_trades: int | None = None
+    low_profit_minutes: int | None = None
     max_open_orders: int | None = None
     max_orders_per_minute: int | None = None
     price_band_pct: Decimal | None = None
@@ -52,6 +57,11 @@ HELP: dict[str, str] = {
     "max_drawdown_pct": "Fall from the highest equity, in percent, at which entries stop.",
     "max_loss_streak": "Losing trades in a row at which entries stop until the next UTC day.",
     "cooldown_seconds": "Seconds without entries after a losing trade.",
+    "stop_loss_guard_count": "Stop-losses within the guard's minutes at which entries stop for as long again.",
+    "stop_loss_guard_minutes": "The guard's window and pause, in minutes; 1440 (a day) unless set.",
+    "low_profit_pct": "Least that the last trades must have earned together, in percent of the capital.",
+    "low_profit_trades": "How many last trades the least profit is asked of; 4 unless set.",
+    "low_profit_minutes": "Minutes without entries when they earned less; 1440 (a day) unless set.",
     "max_open_orders": "Orders of the account that may be open at a time.",
     "max_orders_per_minute": "Orders of the run in any 60 seconds.",
     "price_band_pct": "How far a limit price may be from the market, in percent.",
@@ -59,7 +69,18 @@ HELP: dict[str, str] = {
     "take_profit_pct": "Sell when the price is this far over the entry price, in percent.",
     "trailing_stop_pct": "Sell when the price is this far under its highest since entry, in percent.",
 }
-WHOLE = {"max_loss_streak", "cooldown_seconds", "max_open_orders", "max_orders_per_minute"}
+WHOLE = {
+    "max_loss_streak",
+    "cooldown_seconds",
+    "stop_loss_guard_count",
+    "stop_loss_guard_minutes",
+    "low_profit_trades",
+    "low_profit_minutes",
+    "max_open_orders",
+    "max_orders_per_minute",
+}
+#: Of these the larger number is the stricter one.
+STRICTER_WHEN_LARGER = {"cooldown_seconds", "stop_loss_guard_minutes", "low_profit_pct", "low_profit_minutes"}
 PERCENT_BELOW_100 = {"max_drawdown_pct", "stop_loss_pct", "trailing_stop_pct", "price_band_pct"}
 
 
@@ -99,13 +120,13 @@ def _number(name: str, value: object) -> Decimal | int:
 
 
 def tightest(levels: Iterable[Limits]) -> Limits:
-    """For every limit the smallest that any level states."""
-    found: dict[str, Any] = {}
+    """For every limit the strictest that any level states."""
+    stated: dict[str, list[Any]] = {}
     for level in levels:
         for f in fields(level):
-            value = getattr(level, f.name)
-            if value is not None and (f.name not in found or value < found[f.name]):
-                found[f.name] = value
+            if (value := getattr(level, f.name)) is not None:
+                stated.setdefault(f.name, []).append(value)
+    found = {name: max(values) if name in STRICTER_WHEN_LARGER else min(values) for name, values in stated.items()}
     return Limits(**found)
 
 

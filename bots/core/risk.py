@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from bots.core import breaker
 from bots.core.codes import Code
 from bots.core.intent import Denial, OrderIntent, Purpose
 from bots.core.limits import Limits
@@ -72,6 +73,7 @@ class Situation:
     stale: bool = False
     skew: timedelta | None = None
     banned_until: datetime | None = None
+    breakers: tuple[breaker.Breaker, ...] = ()
 
 
 Check = Callable[[OrderIntent, Situation], Denial | None]
@@ -182,6 +184,10 @@ def cooldown_has_passed(intent: OrderIntent, now: Situation) -> Denial | None:
     return None
 
 
+def breakers_are_closed(intent: OrderIntent, now: Situation) -> Denial | None:
+    return breaker.denial(now.breakers) if is_entry(intent) else None
+
+
 def amount_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None:
     market = now.market
     if intent.amount <= 0 or market.round_amount(intent.amount) != intent.amount:
@@ -274,6 +280,7 @@ CHECKS: tuple[Check, ...] = (
     drawdown_within_limit,
     loss_streak_within_limit,
     cooldown_has_passed,
+    breakers_are_closed,
     order_rate_within_limit,
     open_orders_within_limit,
     exit_within_position,

@@ -1,6 +1,7 @@
 """Runs, orders, the ledger, the journal and risk."""
 
 from bots.models.backtest import Backtest, JobState, Sweep, SweepPart
+from bots.models.breaker import Breaker, BreakerEvent
 from bots.models.capital import CapitalEntry, CapitalKind
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
@@ -13,6 +14,8 @@ __all__ = [
     "Arming",
     "Backtest",
     "BotRun",
+    "Breaker",
+    "BreakerEvent",
     "CapitalEntry",
     "CapitalKind",
     "Decision",

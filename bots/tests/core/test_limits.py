@@ -50,3 +50,11 @@ def test_limits_survive_json_and_schema_names_each() -> None:
     given = Limits(max_daily_loss=D("12.50"), max_open_orders=2)
     assert parse_limits(given.as_json()) == given
     assert set(limits.json_schema()["properties"]) == set(limits.HELP)
+
+
+def test_of_pauses_and_least_profits_the_larger_is_the_tighter() -> None:
+    first = Limits(cooldown_seconds=60, low_profit_pct=D(1), stop_loss_guard_minutes=10, max_loss_streak=3)
+    second = Limits(cooldown_seconds=90, low_profit_pct=D("0.5"), stop_loss_guard_minutes=30, max_loss_streak=2)
+    assert tightest([first, second]) == Limits(
+        cooldown_seconds=90, low_profit_pct=D(1), stop_loss_guard_minutes=30, max_loss_streak=2
+    )
