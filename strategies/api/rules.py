@@ -131,33 +131,34 @@ def _preview(source: Source, seen: Preview) -> dict[str, object]:
     }
 
 
-@router.get("/api/v1/rules/{rule_set_id}", auth=READ, response=RuleSetOut)
-def show_rule_set(request: HttpRequest, rule_set_id: str) -> rules.RuleSetView:
-    return rules.view_of(_mine(request, rule_set_id))
+@router.get("/api/v1/rules/{id}", auth=READ, response=RuleSetOut)
+def show_rule_set(request: HttpRequest, id: str) -> rules.RuleSetView:  # noqa: A002 - the contract's word
+    """A rule set of yours, with the `params` and `limits` that start a run by it."""
+    return rules.view_of(_mine(request, id))
 
 
-@router.put("/api/v1/rules/{rule_set_id}", auth=TRADE, response=RuleSetOut)
-def update_rule_set(request: HttpRequest, rule_set_id: str, body: RuleSetUpdate) -> rules.RuleSetView:
+@router.put("/api/v1/rules/{id}", auth=TRADE, response=RuleSetOut)
+def update_rule_set(request: HttpRequest, id: str, body: RuleSetUpdate) -> rules.RuleSetView:  # noqa: A002 - the contract's word
     """A new version. What runs goes on with the definition that it was started with."""
-    mine, facts = _mine(request, rule_set_id), RuleSetFacts(body.name, body.description, body.definition)
+    mine, facts = _mine(request, id), RuleSetFacts(body.name, body.description, body.definition)
     at, actor = timezone.now(), actor_of(request)
     return rules.view_of(
         _written(lambda: operations.update_rule_set(mine, facts, at, actor, expected_version=body.version))
     )
 
 
-@router.delete("/api/v1/rules/{rule_set_id}", auth=TRADE, response={204: None})
-def delete_rule_set(request: HttpRequest, rule_set_id: str) -> Status[Any]:
+@router.delete("/api/v1/rules/{id}", auth=TRADE, response={204: None})
+def delete_rule_set(request: HttpRequest, id: str) -> Status[Any]:  # noqa: A002 - the contract's word
     """409 while an active run was started from it."""
-    mine, at, actor = _mine(request, rule_set_id), timezone.now(), actor_of(request)
+    mine, at, actor = _mine(request, id), timezone.now(), actor_of(request)
     _written(lambda: operations.delete_rule_set(mine, at, actor, in_use=rules.in_use))
     return Status(204, None)
 
 
-@router.get("/api/v1/rules/{rule_set_id}/versions", auth=READ, response=VersionsOut)
-def list_rule_set_versions(request: HttpRequest, rule_set_id: str) -> dict[str, object]:
+@router.get("/api/v1/rules/{id}/versions", auth=READ, response=VersionsOut)
+def list_rule_set_versions(request: HttpRequest, id: str) -> dict[str, object]:  # noqa: A002 - the contract's word
     """What it said before, newest first."""
-    return {"items": rules.versions_of(_mine(request, rule_set_id))}
+    return {"items": rules.versions_of(_mine(request, id))}
 
 
 def _written(write: Callable[[], T]) -> T:
