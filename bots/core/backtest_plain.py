@@ -16,6 +16,7 @@ from bots.core.position import Position
 from exchanges.core.candles import Candles, from_ms
 from exchanges.core.decimals import ZERO, from_float, storable
 from exchanges.core.fees import fee_of
+from exchanges.core.market import Market
 from exchanges.core.orders import Side
 from strategies.core.signals import Flags, Signals
 
@@ -89,13 +90,14 @@ def _guarded(entries: list[int], exits: list[int], ends: list[int], candles: Can
 def settle(stays: list[Stay], candles: Candles, terms: Terms) -> Outcome:
     """The money: all in and all out, in the arithmetic of `bots.core.position` without its generality."""
     ended = stays[:-1] if stays and stays[-1].exit == len(candles) else stays
+    market, capital, rate = terms.market, terms.capital, terms.fee
     cheapest = worst_sell_price(from_float(candles.low.min()), terms)
     trades: list[Trade] = []
     flow = fees = realized = ZERO
     for stay, price, sold in zip(ended, _bought(ended, candles, terms), _sold(ended, candles, terms), strict=True):
-        amount = _amount(terms.capital + flow, price, cheapest, terms)
+        amount = _amount(capital + flow, price, cheapest, market)
         notional, proceeds = amount * price, amount * sold
-        entry_fee, exit_fee = fee_of(notional, terms.fee), fee_of(proceeds, terms.fee)
+        entry_fee, exit_fee = fee_of(notional, rate), fee_of(proceeds, rate)
         flow = flow - notional - entry_fee + proceeds - exit_fee
         gross = storable(amount * (sold - price))
         realized += gross
@@ -117,7 +119,7 @@ def settle(stays: list[Stay], candles: Candles, terms: Terms) -> Outcome:
 def _with_open(stay: Stay, before: Outcome, cheapest: Decimal, candles: Candles, terms: Terms) -> Outcome:
     position = before.position
     (price,) = _bought([stay], candles, terms)
-    amount = _amount(terms.capital + position.cash, price, cheapest, terms)
+    amount = _amount(terms.capital + position.cash, price, cheapest, terms.market)
     fee = fee_of(amount * price, terms.fee)
     held = replace(
         position,
@@ -131,9 +133,8 @@ def _with_open(stay: Stay, before: Outcome, cheapest: Decimal, candles: Candles,
     return replace(before, open=OpenTrade(stay.entry - 1, stay.entry, price, amount, fee), position=held)
 
 
-def _amount(cash: Decimal, price: Decimal, cheapest: Decimal, terms: Terms) -> Decimal:
+def _amount(cash: Decimal, price: Decimal, cheapest: Decimal, market: Market) -> Decimal:
     """Raises Refusable unless it can be bought now and sold at any price of these candles."""
-    market = terms.market
     amount = sizing.all_in_amount(cash, price, market)
     if not amount or amount < market.min_amount or amount * cheapest < market.min_notional:
         raise Refusable

@@ -1,14 +1,13 @@
 """What a backtest was worth: every figure of docs/backtesting.md by the definition that stands there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bots.core.backtest_terms import Outcome, Terms, Trade
+from bots.core.backtest_terms import OpenTrade, Outcome, Terms, Trade
 from exchanges.core.candles import Candles, Millis
 from exchanges.core.decimals import ZERO, from_float
 from strategies.core.indicators import DAY_MS
@@ -57,10 +56,11 @@ def measure(outcome: Outcome, candles: Candles, terms: Terms) -> Measured:
     """Raises ValueError without candles: nothing can be said of none."""
     if not len(candles):
         raise ValueError("Expected at least one candle, was none.")
-    equity = equity_curve(outcome, candles, terms)
-    returns = trade_returns_pct(outcome.trades, terms.fee)
-    drawdown, longest = drawdown_of(equity, float(terms.capital))
-    daily = _changes(equity[day_ends(candles.opened_at)], float(terms.capital))
+    capital = float(terms.capital)
+    columns = _columns(outcome, candles, terms)
+    equity, drawdown, longest = equity_and_drawdown(outcome, columns, candles, terms)
+    returns = trade_returns_pct(columns, terms.fee)
+    daily = _changes(equity[day_ends(candles.opened_at)], capital)
     final = terms.capital + outcome.position.profit(from_float(candles.close[-1]))
     wins = [trade.pnl for trade in outcome.trades if trade.pnl > 0]
     losses = [trade.pnl for trade in outcome.trades if trade.pnl < 0]
@@ -79,13 +79,39 @@ def measure(outcome: Outcome, candles: Candles, terms: Terms) -> Measured:
         avg_trade_return_pct=float(returns.mean()) if count else None,
         best_trade_pct=float(returns.max()) if count else None,
         worst_trade_pct=float(returns.min()) if count else None,
-        net_pnl_closed=sum((trade.pnl for trade in outcome.trades), ZERO),
+        net_pnl_closed=sum(wins, ZERO) + sum(losses, ZERO),
         fees_closed=sum((trade.fee for trade in outcome.trades), ZERO),
         exposure_pct=100 * candles_held(outcome, len(candles)) / len(candles),
         sharpe_daily_365=sharpe(daily),
         sortino_daily_365=sortino(daily),
     )
-    return Measured(stats, equity, returns, monthly_returns_pct(equity, candles.opened_at, float(terms.capital)))
+    return Measured(stats, equity, returns, monthly_returns_pct(equity, candles.opened_at, capital))
+
+
+class _Columns(NamedTuple):
+    """The closed trades in float; the open one, if any, is one more entry and amount at the end."""
+
+    entry: Indices
+    exit: Indices
+    entry_price: Floats
+    exit_price: Floats
+    amount: Floats
+
+
+def _columns(outcome: Outcome, candles: Candles, terms: Terms) -> _Columns:
+    trades, kept = outcome.trades, outcome.open
+    begun: list[Trade | OpenTrade] = [*trades, *([kept] if kept is not None else [])]
+    entry = np.array([trade.entry for trade in begun], dtype=np.intp)
+    exit_ = np.array([trade.exit for trade in trades], dtype=np.intp)
+    if terms.slippage_bps:
+        bought = np.array([trade.entry_price for trade in begun], dtype=np.float64)
+        sold = np.array([trade.exit_price for trade in trades], dtype=np.float64)
+    else:
+        # What was filled at an open is in the candles already, as the float that it was made from.
+        bought, sold = candles.open[entry], candles.open[exit_]
+        inside = [at for at, trade in enumerate(trades) if trade.exit_signal is None]
+        sold[inside] = [float(trades[at].exit_price) for at in inside]
+    return _Columns(entry, exit_, bought, sold, np.array([float(trade.amount) for trade in begun], dtype=np.float64))
 
 
 def trade_return_pct(entry: Decimal, exit_: Decimal, fee: Decimal) -> float:
@@ -94,34 +120,57 @@ def trade_return_pct(entry: Decimal, exit_: Decimal, fee: Decimal) -> float:
     return 100 * ((ratio - 1) - float(fee) * (1 + ratio))
 
 
-def trade_returns_pct(trades: Sequence[Trade], fee: Decimal) -> Floats:
-    entries = np.array([trade.entry_price for trade in trades], dtype=np.float64)
-    exits = np.array([trade.exit_price for trade in trades], dtype=np.float64)
-    ratio = exits / entries
+def trade_returns_pct(columns: _Columns, fee: Decimal) -> Floats:
+    ratio = columns.exit_price / columns.entry_price[: len(columns.exit)]
     returns: Floats = 100 * ((ratio - 1) - float(fee) * (1 + ratio))
     return returns
 
 
 def equity_curve(outcome: Outcome, candles: Candles, terms: Terms) -> Floats:
     """Cash and what is held at each close; on an entry candle already held, on an exit candle no longer."""
-    trades, kept = outcome.trades, outcome.open
-    bounds = [index for trade in trades for index in (trade.entry, trade.exit)]
-    amounts = [float(trade.amount) for trade in trades]
-    spent = [float(trade.entry_price) for trade in trades]
-    money = np.cumsum([float(terms.capital), *(float(trade.pnl) for trade in trades)])
-    if kept is not None:
-        bounds.append(kept.entry)
-        amounts.append(float(kept.amount))
-        spent.append(float(kept.entry_price))
+    return equity_and_drawdown(outcome, _columns(outcome, candles, terms), candles, terms)[0]
+
+
+def equity_and_drawdown(
+    outcome: Outcome, columns: _Columns, candles: Candles, terms: Terms
+) -> tuple[Floats, float, int]:
+    """(equity at each close, largest fall from the highest so far in percent, most candles in a row below it)."""
+    fee, closed = float(terms.fee), len(columns.exit)
+    spent = columns.amount * columns.entry_price * (1 + fee)
+    gained = columns.amount[:closed] * columns.exit_price * (1 - fee) - spent[:closed]
+    money = float(terms.capital) + np.concatenate([[0.0], np.cumsum(gained)])
+    bounds = np.empty(closed + len(columns.entry), dtype=np.intp)
+    bounds[0::2], bounds[1::2] = columns.entry, columns.exit
     held, cash = np.zeros(len(bounds) + 1), np.zeros(len(bounds) + 1)
-    held[1::2] = amounts
-    cash[0::2] = money
-    cash[1::2] = money[: len(amounts)] - held[1::2] * spent * (1 + float(terms.fee))
-    lengths = np.diff([0, *bounds, len(candles)])
+    held[1::2], cash[0::2] = columns.amount, money
+    cash[1::2] = money[: len(spent)] - spent
+    lengths = np.diff(bounds, prepend=0, append=len(candles))
     equity: Floats = np.repeat(held, lengths)
-    equity *= candles.close
-    equity += np.repeat(cash, lengths)
-    return equity
+    return equity, *_filled_in(equity, np.repeat(cash, lengths), candles.close, float(terms.capital))
+
+
+def _filled_in(equity: Floats, cash: Floats, closes: Floats, initial: float) -> tuple[float, int]:
+    """Amounts become equity in place, and the drawdown is taken on the way.
+
+    In blocks that fit the processor's cache, since a million candles do not.
+    """
+    deepest, longest, peak, last_peak = 0.0, 0, initial, -1
+    for start in range(0, len(equity), BLOCK):
+        block = equity[start : start + BLOCK]
+        block *= closes[start : start + BLOCK]
+        block += cash[start : start + BLOCK]
+        fall, run, peak, last_peak = _fall(block, peak, last_peak - start)
+        deepest, longest, last_peak = max(deepest, fall), max(longest, run), last_peak + start
+    return 100 * deepest, max(longest, len(equity) - 1 - last_peak)
+
+
+def _fall(block: Floats, peak: float, last_peak: int) -> tuple[float, int, float, int]:
+    """(deepest fall, longest run below the peak that ended, highest so far, where it was last reached) of a block."""
+    peaks = np.maximum.accumulate(block)
+    np.maximum(peaks, peak, out=peaks)
+    at_peak = np.concatenate([[last_peak], np.flatnonzero(block == peaks)])
+    fallen = float((1.0 - block / peaks).max())
+    return fallen, int(np.diff(at_peak).max(initial=1)) - 1, float(peaks[-1]), int(at_peak[-1])
 
 
 def candles_held(outcome: Outcome, count: int) -> int:
@@ -131,20 +180,8 @@ def candles_held(outcome: Outcome, count: int) -> int:
 
 
 def drawdown_of(equity: Floats, initial: float) -> tuple[float, int]:
-    """(largest fall from the highest equity so far in percent, most candles in a row below it).
-
-    In blocks that fit the processor's cache, since a million candles do not.
-    """
-    deepest, longest, peak, last_peak = 0.0, 0, initial, -1
-    for start in range(0, len(equity), BLOCK):
-        block = equity[start : start + BLOCK]
-        peaks = np.maximum.accumulate(block)
-        np.maximum(peaks, peak, out=peaks)
-        deepest = max(deepest, float(((peaks - block) / peaks).max()))
-        at_peak = np.concatenate([[last_peak], np.flatnonzero(block == peaks) + start])
-        longest = max(longest, int(np.diff(at_peak).max(initial=1)) - 1)
-        peak, last_peak = float(peaks[-1]), int(at_peak[-1])
-    return 100 * deepest, max(longest, len(equity) - 1 - last_peak)
+    """(largest fall in percent, most candles in a row below the highest so far) of a curve."""
+    return _filled_in(equity.copy(), np.zeros(len(equity)), np.ones(len(equity)), initial)
 
 
 def day_ends(opened_at: Millis) -> Indices:

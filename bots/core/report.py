@@ -140,7 +140,8 @@ def trade_rows(outcome: Outcome, candles: Candles, measured: Measured) -> list[T
 
 def instants(times: Millis) -> list[datetime]:
     """Many times at once; a float of seconds holds a millisecond exactly enough for the nearest microsecond."""
-    return [datetime.fromtimestamp(ms / 1000, UTC) for ms in times.tolist()]
+    instant = datetime.fromtimestamp
+    return [instant(seconds, UTC) for seconds in (times / 1000).tolist()]
 
 
 def open_position(outcome: Outcome, candles: Candles, terms: Terms) -> OpenPosition | None:
