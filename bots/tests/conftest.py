@@ -6,6 +6,7 @@ import pytest
 
 from accounts.models import User
 from bots.testing import Stage, learn_strategies, make_user, scripted_candles, staged
+from bots.tests.desk import desk as desk
 
 MakeStage = Callable[..., Stage]
 
