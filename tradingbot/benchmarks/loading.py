@@ -1,0 +1,56 @@
+"""Loading a million stored candles against simulating them, on a database of its own in the given folder.
+
+python -m tradingbot.benchmarks.loading FILE FOLDER
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+REPEAT = 7
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def measured(path: Path, folder: Path) -> dict[str, Any]:
+    import django
+
+    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'benchmark.sqlite3'}"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
+    django.setup()
+    from django.core.management import call_command
+
+    from exchanges import candle_store
+    from tradingbot.benchmarks import market
+
+    call_command("migrate", "exchanges", verbosity=0)
+    candles = market.read(path)
+    key = ("benchmark", "BTC/USDT", "1m")
+    candle_store.save(*key, candles, "benchmark", AT)
+    walls, cpus = [], []
+    for _ in range(REPEAT + 1):
+        wall, cpu = time.perf_counter(), time.process_time()
+        loaded = candle_store.load(*key)
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return {
+        "system": "ours-load",
+        "variant": "plain",
+        "candles": len(loaded),
+        "seconds": statistics.median(walls[1:]),
+        "cpu_s": statistics.median(cpus[1:]),
+        "entries_sha": "",
+    }
+
+
+def main() -> None:
+    path, folder = (Path(argument) for argument in sys.argv[1:3])
+    sys.stdout.write(json.dumps(measured(path, folder)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
