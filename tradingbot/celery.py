@@ -1,9 +1,10 @@
 """The Celery application; tasks carry ids only, the database is the queue of record."""
 
 import os
+from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
 app = Celery("tradingbot")
@@ -15,3 +16,24 @@ app.autodiscover_tasks()
 def announce(**_: object) -> None:
     # Through the broker, so that its arrival proves the whole way; whoever waits need not wait for beat.
     app.send_task("tradingbot.tasks.heartbeat")
+
+
+watchmen: list[Any] = []
+
+
+@worker_ready.connect
+def watch_exits(**_: object) -> None:
+    # The models are loaded only once the worker is.
+    from django.conf import settings
+
+    from tradingbot.exits import Watchman
+
+    watchman = Watchman(settings.EXITS_SCAN_SECONDS)
+    watchmen.append(watchman)
+    watchman.start()
+
+
+@worker_shutdown.connect
+def leave_exits(**_: object) -> None:
+    while watchmen:
+        watchmen.pop().stop()

@@ -55,6 +55,10 @@ TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
 EXCHANGE_OVERRIDES = envjson("EXCHANGE_OVERRIDES")
 STRATEGY_MODULES = envlist("STRATEGY_MODULES")
 JOURNAL_DEMO_DAYS = envint("JOURNAL_DEMO_DAYS", 7)
+# How often a worker looks whether beat and broker are silent; then it finds exits by itself.
+EXITS_SCAN_SECONDS = envint("EXITS_SCAN_SECONDS", 5)
+# So long a run trades on paper before it may be promoted to live.
+PROMOTION_MIN_PAPER_DAYS = envint("PROMOTION_MIN_PAPER_DAYS", 7)
 
 # Marks our orders at the exchanges, so that they are known again after a restored backup.
 INSTALL_TAG = envtext("INSTALL_TAG") or hashlib.sha256(f"install {SECRET_KEY}".encode()).hexdigest()[:8]

@@ -2,9 +2,11 @@
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.cache import caches
-from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from redis.exceptions import RedisError
 
 from exchanges.core.errors import RateLimited
 
@@ -15,6 +17,8 @@ SHARE = 0.7
 SHARE_URGENT = 0.9
 _UNIT = 1_000  # cache counters are whole numbers: costs are kept in thousandths
 _GRACE = timedelta(hours=1)
+#: What this process counts by itself while the shared cache is away: exits must not wait for it.
+_ALONE = LocMemCache("request-budget", {})
 
 
 class RateBudget:
@@ -29,12 +33,15 @@ class RateBudget:
         self._exchange = exchange
         self._whole = cost_per_second * WINDOW_SECONDS * _UNIT
 
-    @property
-    def _cache(self) -> BaseCache:
-        return caches["default"]
+    def _ask(self, word: str, *given: Any) -> Any:
+        """One operation of the cache that all processes share, or of our own while that one does not answer."""
+        try:
+            return getattr(caches["default"], word)(*given)
+        except RedisError:
+            return getattr(_ALONE, word)(*given)
 
     def banned_until(self) -> datetime | None:
-        until: datetime | None = self._cache.get(f"{self._name}:ban")
+        until: datetime | None = self._ask("get", f"{self._name}:ban")
         return until
 
     def check(self, at: datetime) -> None:
@@ -47,7 +54,7 @@ class RateBudget:
         """Never shortens a ban that is known."""
         known = self.banned_until()
         if known is None or until > known:
-            self._cache.set(f"{self._name}:ban", until, (until - at + _GRACE).total_seconds())
+            self._ask("set", f"{self._name}:ban", until, (until - at + _GRACE).total_seconds())
 
     def spend(self, cost: float, at: datetime, patience: float, *, urgent: bool = False) -> None:
         """Wait for room in the budget, at most ``patience`` seconds; RateLimited when that is not enough."""
@@ -64,13 +71,13 @@ class RateBudget:
 
     def _fits(self, units: int, limit: int) -> bool:
         key = f"{self._name}:{int(time.time()) // WINDOW_SECONDS}"
-        if self._cache.add(key, units, 2 * WINDOW_SECONDS):
+        if self._ask("add", key, units, 2 * WINDOW_SECONDS):
             return True
         try:
-            spent = self._cache.incr(key, units)
+            spent = self._ask("incr", key, units)
         except ValueError:  # the window's counter expired in between
-            return self._cache.add(key, units, 2 * WINDOW_SECONDS)
+            return bool(self._ask("add", key, units, 2 * WINDOW_SECONDS))
         if spent > limit:
-            self._cache.decr(key, units)
+            self._ask("decr", key, units)
             return False
         return True

@@ -1,0 +1,32 @@
+"""What must go on without beat and broker: stops, exits and reconciliation, found in the database alone."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bots import acting, settling, watch
+from bots.models import Mode
+
+
+@dataclass(slots=True)
+class ExitScan:
+    """What one pass found: orders placed to sell, runs stopped, orders settled, and the faults."""
+
+    at: datetime
+    orders: list[int] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    settled: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def scan(at: datetime, *, reconcile: bool = False) -> ExitScan:
+    """Settle what is open and watch what is held, as beat's tasks do; leases make it harmless beside them.
+
+    Entries are none of its business: nothing is ticked.
+    """
+    actor = acting.worker_name()
+    settled = settling.settle_all(at, actor)
+    watched = watch.watch_positions(at)
+    found = ExitScan(at, watched.orders, watched.stopped, settled.ended, [*settled.faults, *watched.faults])
+    if reconcile:
+        found.faults += settling.reconcile_all(at, actor, mode=Mode.LIVE).faults
+    return found
