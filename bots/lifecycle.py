@@ -75,46 +75,49 @@ class ExchangeDown(StartRefused):
     """The exchange could not be asked (503)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A wish that passed every check, as it will be written down."""
+
+    strategy: Strategy
+    params: dict[str, Any]
+    limits: dict[str, Any]
+    market: Market
+    key: ExchangeKey | None
+
+
 def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     """Check everything, then write the run down; the next tick takes it up."""
     strategy, params = _checked_strategy(wanted, at)
     limits = _checked_limits(wanted)
     market = _checked_market(wanted, at)
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
+    checked = Checked(strategy, params, limits, market, key)
     for _ in range(LOOKS):
         funds = _funds(wanted, key, market, at)
         with suppress(capital.FlowsMoved):
-            return _write_down(wanted, strategy, params, limits, market, key, funds, at, actor)
+            return _write_down(wanted, checked, funds, at, actor)
     raise Conflict("account_busy", "The account's other runs are trading at this moment; try again in a few seconds.")
 
 
-def _write_down(
-    wanted: StartRequest,
-    strategy: Strategy,
-    params: dict[str, Any],
-    limits: dict[str, Any],
-    market: Market,
-    key: ExchangeKey | None,
-    funds: capital.Funds,
-    at: datetime,
-    actor: Actor,
-) -> BotRun:
+def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at: datetime, actor: Actor) -> BotRun:
     """The run, its reservation and the audit entry, or nothing."""
+    market = checked.market
     try:
         with transaction.atomic():
-            account = _account(wanted, key, market, at)
+            account = _account(wanted, checked.key, market, at)
             capital.require(account, market.quote, wanted.capital, funds)
             run = BotRun.objects.create(
                 user=wanted.user,
-                strategy=strategy,
+                strategy=checked.strategy,
                 exchange=wanted.exchange,
                 symbol=wanted.symbol,
                 timeframe=wanted.timeframe,
                 mode=wanted.mode,
-                key=key,
+                key=checked.key,
                 account=account,
-                params=params,
-                limits=limits,
+                params=checked.params,
+                limits=checked.limits,
                 base=market.base,
                 quote=market.quote,
                 capital=wanted.capital,
