@@ -47,6 +47,11 @@ class Turn:
         """``at`` and the whole seconds since: a request is signed with the claim's instant, not with the turn's."""
         return self.at + timedelta(seconds=int(monotonic() - self.began))
 
+    def skew(self) -> timedelta:
+        """How far the exchange's clock is from this one."""
+        theirs = self.exchange.fetch_time()
+        return theirs - self.at - timedelta(seconds=monotonic() - self.began)
+
 
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"[:64]
@@ -98,7 +103,7 @@ def look(turn: Turn, quote: Quote, *, holding: bool, stale: bool) -> Ambient:
     try:
         balances = turn.exchange.fetch_balances()
         free = balances[turn.market.quote].free if turn.market.quote in balances else ZERO
-        return Ambient(quote, free, stale, turn.exchange.fetch_time() - turn.now())
+        return Ambient(quote, free, stale, turn.skew())
     except ExchangeFault:
         if not holding:
             raise
