@@ -2,7 +2,20 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from bots.views import chart, dashboard, keys, risk, runs, starting, trades
+from bots.views import (
+    backtest_files,
+    backtests,
+    chart,
+    comparing,
+    dashboard,
+    keys,
+    market_data,
+    risk,
+    runs,
+    starting,
+    sweeps,
+    trades,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", dashboard.dashboard, name="bots_dashboard"),
@@ -27,4 +40,22 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("keys/<int:key_id>/delete/", keys.key_delete, name="bots_key_delete"),
     path("keys/", include("exchanges.urls")),
     path("strategies/", include("strategies.urls")),
+    path("backtests/", backtests.backtest_list, name="bots_backtests"),
+    path("backtests/new/", backtests.backtest_new, name="bots_backtests_new"),
+    path("backtests/compare/", comparing.compare, name="bots_backtests_compare"),
+    path("backtests/<int:backtest_id>/", backtests.backtest_detail, name="bots_backtest"),
+    path("backtests/<int:backtest_id>/cancel/", backtests.backtest_cancel, name="bots_backtest_cancel"),
+    path("backtests/<int:backtest_id>/repeat/", backtests.backtest_repeat, name="bots_backtest_repeat"),
+    path("backtests/<int:backtest_id>/check/", backtests.backtest_check, name="bots_backtest_check"),
+    path("backtests/<int:backtest_id>/chart.json", backtest_files.backtest_chart, name="bots_backtest_chart"),
+    path("backtests/<int:backtest_id>/report.json", backtest_files.backtest_json, name="bots_backtest_json"),
+    path("backtests/<int:backtest_id>/trades.csv", backtest_files.backtest_csv, name="bots_backtest_csv"),
+    path("sweeps/", sweeps.sweep_list, name="bots_sweeps"),
+    path("sweeps/new/", sweeps.sweep_new, name="bots_sweeps_new"),
+    path("sweeps/<int:sweep_id>/", sweeps.sweep_detail, name="bots_sweep"),
+    path("sweeps/<int:sweep_id>/cancel/", sweeps.sweep_cancel, name="bots_sweep_cancel"),
+    path("candles/", market_data.candle_list, name="bots_candles_list"),
+    path("candles/import/", market_data.candle_import, name="bots_candles_import"),
+    path("candles/store/", market_data.candle_store_held, name="bots_candles_store"),
+    path("candles/export.csv", market_data.candle_export, name="bots_candles_export"),
 ]

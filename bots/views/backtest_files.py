@@ -107,20 +107,20 @@ def _markers(
     """Both legs of every trade that lies within the candles, at the candle that its time falls into."""
     step, first = timeframe_ms(shown.timeframe), int(shown.candles.opened_at[0])
     last = int(shown.candles.opened_at[-1]) + step
-    legs = [(trade, side, *leg) for trade in trades for side, *leg in _legs(trade)]
+    legs = [leg for trade in trades for leg in _legs(trade)]
     if held is not None:
-        legs.append((held, "buy", held["entry_at"], held["entry_price"]))
+        legs.append(("buy", held["entry_at"], held["entry_price"], held["amount"]))
     marks = [
-        {"time": at // step * step // 1000, "side": side, "price": float(price), "text": f"{trade['amount']} {base}"}
-        for trade, side, moment, price in legs
+        {"time": at // step * step // 1000, "side": side, "price": float(price), "text": f"{amount} {base}"}
+        for side, moment, price, amount in legs
         if first <= (at := to_ms(datetime.fromisoformat(moment))) < last
     ]
     return marks[-MOST_MARKS:]
 
 
-def _legs(trade: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    yield "buy", trade["entry_at"], trade["entry_price"]
-    yield "sell", trade["exit_at"], trade["exit_price"]
+def _legs(trade: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    yield "buy", trade["entry_at"], trade["entry_price"], trade["amount"]
+    yield "sell", trade["exit_at"], trade["exit_price"], trade["amount"]
 
 
 def _tick(market: Mapping[str, str | None] | None, candles: Candles) -> float:

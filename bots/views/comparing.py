@@ -1,4 +1,4 @@
-"""Two to six backtests side by side: their equity, their figures with the best one named, what differs in the asking."""
+"""Two to six backtests side by side: equity, figures with the best one named, and what was asked differently."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class Figure:
 
 FIGURES: Final = (
     Figure("initial_cash", "Capital", "money", 0, "What it began with."),
-    Figure("final_equity", "Final equity", "money", 1, "Cash and what is held, at the last candle’s close, after fees."),
+    Figure("final_equity", "Final equity", "money", 1, "Cash and what is held at the last close, after fees."),
     Figure("return_pct", "Return", "signed_pct", 1, "Final equity against the capital."),
     Figure(
         "buy_and_hold_close_to_close_pct", "Buy and hold", "signed_pct", 0,

@@ -123,7 +123,10 @@ def overlap(market: tuple[str, str, str], candles: Candles) -> Overlap:
 
 
 def _samples(candles: Candles) -> list[tuple[Any, ...]]:
-    return [(from_ms(int(row[0])), *(f"{value:,.8f}".rstrip("0").rstrip(".") for value in row[1:])) for row in candles.rows()]
+    return [
+        (from_ms(int(row[0])), *(f"{value:,.8f}".rstrip("0").rstrip(".") for value in row[1:]))
+        for row in candles.rows()
+    ]
 
 
 @signed_in
@@ -132,13 +135,15 @@ def candle_store_held(request: HttpRequest) -> HttpResponse:
     """Store what was looked at. All users share the stored candles, so that only staff may change known ones."""
     user, at = user_of(request), timezone.now()
     key = _key(user, request.POST.get("token", "")[:64])
-    held = cache.get(key)
+    held: Held | None = cache.get(key)
     if held is None:
         messages.error(request, "Nothing was stored: the file was looked at too long ago. Please choose it again.")
         return redirect("bots_candles_import")
     candles = unpack(held.packed)
     if overlap(held.market, candles).replaced and not user.is_staff:
-        messages.error(request, "Nothing was stored: some candles differ from stored ones, which only staff may replace.")
+        messages.error(
+            request, "Nothing was stored: some candles differ from stored ones, which only staff may replace."
+        )
         return redirect("bots_candles_import")
     saved = candle_store.save(*held.market, candles, f"imported from {held.name}", at)
     cache.delete(key)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
 
@@ -14,7 +13,7 @@ from accounts.models import User
 from bots.core.backtest import NoCandles
 from bots.core.backtest_request import RequestError
 from bots.core.sweep_plan import PREFIX, SweepError
-from bots.forms_research import BacktestForm, SweepForm
+from bots.forms_research import CONSTRAINTS, BacktestForm, SweepForm
 from bots.lifecycle import Conflict
 from bots.queries import research, runs
 from bots.views.shell import LARGEST_ID, found_or_404
@@ -50,16 +49,16 @@ REFUSALS = (
 
 def from_link(user: User, request: HttpRequest) -> Entries:
     """What ``?copy=`` (a backtest), ``?run=`` (a bot), ``?rule_set=`` or the fields' own names fill in."""
-    given = {name: value[:MOST_ENTRY] for name, value in request.GET.items() if value}
-    if (number := _id(given.pop("copy", ""))) is not None:
-        row = found_or_404(lambda: research.backtest_model(user, number))
-        return {**entries_of(row.request), **given}
-    if (number := _id(given.pop("run", ""))) is not None:
-        run = found_or_404(lambda: runs.run_of(user, number))
+    given = {name: str(value)[:MOST_ENTRY] for name, value in request.GET.items() if value}
+    copy, bot, rule_set = _id(given.pop("copy", "")), _id(given.pop("run", "")), _id(given.get("rule_set", ""))
+    if copy is not None:
+        return {**entries_of(found_or_404(lambda: research.backtest_model(user, copy)).request), **given}
+    if bot is not None:
+        run = found_or_404(lambda: runs.run_of(user, bot))
         names = ("strategy", "exchange", "symbol", "timeframe", "capital", "params", "limits")
         return {**entries_of({name: getattr(run, name) for name in names}), **given}
-    if (number := _id(given.get("rule_set", ""))) is not None:
-        rule = found_or_404(lambda: rule_set_of(user, number))
+    if rule_set is not None:
+        rule = found_or_404(lambda: rule_set_of(user, rule_set))
         return {**entries_of({"params": rule.params, "limits": rule.limits}), **given}
     return given
 
@@ -96,16 +95,34 @@ def _moment(text: str) -> str:
     return text.removesuffix("Z").removesuffix("T00:00:00").replace("T", " ")
 
 
-def new_backtest_query(request: Mapping[str, Any], varied: Mapping[str, Any]) -> str:
-    """A link's query that fills in the form with one set of a sweep."""
+def with_set(request: Mapping[str, Any], varied: Mapping[str, Any]) -> dict[str, Any]:
+    """The same request with one of a sweep's parameter sets."""
     params = {name: value for name, value in varied.items() if not name.startswith(PREFIX)}
     limits = {name.removeprefix(PREFIX): value for name, value in varied.items() if name.startswith(PREFIX)}
-    merged = {
+    return {
         **request,
         "params": {**request.get("params", {}), **params},
         "limits": {**request.get("limits", {}), **limits},
     }
-    return urlencode(entries_of(merged))
+
+
+def sweep_entries(request: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A sweep's request and plan as the form's entries."""
+    walk = plan["walk_forward"] or {"folds": 0, "in_sample": 0.7}
+    bounds = {
+        field: plan["constraints"].get(metric, {}).get(bound, "") for field, (metric, bound) in CONSTRAINTS.items()
+    }
+    if isinstance(bounds["least_trades"], float):
+        bounds["least_trades"] = int(bounds["least_trades"])
+    return {
+        **entries_of(request),
+        **{f"grid_{name}": ", ".join(str(value) for value in values) for name, values in plan["grid"].items()},
+        **bounds,
+        "objective": plan["objective"],
+        "samples": plan["samples"] or "",
+        "folds": walk["folds"],
+        "in_sample": round(100 * walk["in_sample"]),
+    }
 
 
 def strategy_of(entries: Entries) -> StrategyView | None:

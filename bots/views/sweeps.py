@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +20,7 @@ from bots.models import JobState
 from bots.queries import research
 from bots.queries.research import ResearchView
 from bots.views import research_entries as entered
-from bots.views.backtests import after
+from bots.views.backtests import after, pace, paper_entries
 from bots.views.figures_table import BY_NAME, Figure, shown
 from bots.views.plots import SHADES
 from bots.views.shell import PER_PAGE, cursor, found_or_404, live_page, signed_in, user_of
@@ -77,7 +78,15 @@ def sweep_detail(request: HttpRequest, sweep_id: int) -> HttpResponse:
     user, at = user_of(request), timezone.now()
     row = found_or_404(lambda: research.sweep_model(user, sweep_id))
     view = research.sweep_view(row, at)
-    context = {"at": at, "job": view, "sets": row.sets, "plan": row.plan, "quote": view.symbol.split("/")[-1]}
+    context = {
+        "at": at,
+        "job": view,
+        "sets": row.sets,
+        "plan": row.plan,
+        "quote": view.symbol.split("/")[-1],
+        "pace": pace(view, at),
+        "again_query": urlencode(entered.sweep_entries(view.request, row.plan)),
+    }
     if view.state != JobState.DONE:
         return live_page(request, "sweep_progress", context)
     if getattr(request, "htmx", False):
@@ -96,12 +105,14 @@ def sweep_cancel(request: HttpRequest, sweep_id: int) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One parameter set; ``query`` fills in the backtest form with it, ``agrees`` None: not run exactly."""
+    """One parameter set, its values and figures by name; ``query`` fills in the backtest form with it, ``paper`` the
+    form of a new bot; ``agrees`` None: not run exactly."""
 
     rank: int
-    params: Sequence[str]
-    figures: Sequence[str]
+    params: Sequence[tuple[str, str]]
+    figures: Sequence[tuple[str, str]]
     query: str
+    paper: Mapping[str, str]
     agrees: bool | None
 
 
@@ -130,11 +141,13 @@ def _report(request: HttpRequest, view: ResearchView, plan: Mapping[str, Any]) -
 def _ranked(
     row: Mapping[str, Any], names: Sequence[str], columns: Sequence[Figure], asked: Mapping[str, Any], quote: str
 ) -> Ranked:
+    one = entered.with_set(asked, row["params"])
     return Ranked(
         rank=row["rank"],
-        params=[str(row["params"].get(name, "—")) for name in names],
-        figures=[shown(figure, row["stats"].get(figure.name), quote) for figure in columns],
-        query=entered.new_backtest_query(asked, row["params"]),
+        params=[(name, str(row["params"].get(name, "—"))) for name in names],
+        figures=[(figure.label, shown(figure, row["stats"].get(figure.name), quote)) for figure in columns],
+        query=urlencode(entered.entries_of(one)),
+        paper=paper_entries(one),
         agrees=row.get("agrees"),
     )
 
@@ -146,7 +159,8 @@ def _folds(walk: Mapping[str, Any] | None, figure: Figure, quote: str) -> Mappin
     folds = [
         {
             **fold,
-            "params": ", ".join(f"{name} {value}" for name, value in (fold["params"] or {}).items()) or "no set qualified",
+            "params": ", ".join(f"{name} {value}" for name, value in (fold["params"] or {}).items())
+            or "no set qualified",
             "in_sample": shown(figure, fold["in_sample"], quote),
             "out_of_sample": shown(figure, fold["out_of_sample"], quote),
             "return": shown(BY_NAME["return_pct"], fold["out_of_sample_return_pct"], quote),
@@ -183,7 +197,10 @@ def heatmap(rows: Sequence[Mapping[str, Any]], across: str, down: str, figure: F
         if value is not None and (spot not in best or better * value > better * best[spot]):
             best[spot] = value
     columns, lines = _sorted({x for x, _ in best}), _sorted({y for _, y in best})
-    low, reach = min(best.values(), default=0.0), (max(best.values(), default=0.0) - min(best.values(), default=0.0)) or 1.0
+    low, reach = (
+        min(best.values(), default=0.0),
+        (max(best.values(), default=0.0) - min(best.values(), default=0.0)) or 1.0,
+    )
 
     def cell(value: float | None) -> tuple[str, str]:
         if value is None:
