@@ -85,7 +85,7 @@ def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, a
     """
     found = Reconciled()
     runs = list(BotRun.objects.filter(account=account).exclude(status=Status.STOPPED).order_by("id"))
-    since = (account.reconciled_at or min((run.created_at for run in runs), default=at)) - OVERLAP
+    since = (account.reconciled_at or min([at, *(run.created_at for run in runs)])) - OVERLAP
     for symbol in sorted({run.symbol for run in runs}):
         _sweep(account, exchange, symbol, since, actor, at, found)
     found.mismatches = _compare_balances(account, exchange, runs, at)

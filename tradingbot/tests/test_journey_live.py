@@ -109,6 +109,8 @@ def test_a_person_trades_live_and_every_face_shows_the_same_trades(exchange: Loo
     run_id = dora.start_live(key.pk, capital="5000")
 
     tick_through(exchange, stretch)
+    compared = done("orders_reconcile", "--at", iso(exchange.clock.now))
+    assert [compared[name] for name in ("orders", "late_fills", "orphans", "mismatches", "faults")] == [0, 0, 0, 0, []]
 
     expected = at_the_exchange(exchange)
     crosses = stretch.crosses()
