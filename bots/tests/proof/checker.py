@@ -104,20 +104,30 @@ def _near(one: Decimal, other: Decimal) -> bool:
 
 
 def exposure(venue: Venue) -> list[str]:
-    """What the run held was never more than one all-in entry, nor less than nothing; and the ledger agrees."""
-    held, most, least = Decimal(0), Decimal(0), Decimal(0)
-    for side, amount, fee, asset in venue.rows("SELECT side, amount, fee, fee_asset FROM trades ORDER BY at, id"):
-        held += Decimal(str(amount)) * (1 if side == "buy" else -1)
-        held -= Decimal(str(fee)) if asset == "BTC" else 0
-        most, least = max(most, held), min(least, held)
-    wrong = [f"exposure: {most} held"] if most > MOST * Decimal("1.08") else []
-    wrong += [f"exposure: {least} oversold"] if least < Decimal("-1e-6") else []
+    """The ledger holds what the exchange holds, and that was never too much."""
+    held = held_over_time(venue)[-1]
+    wrong = exposure_at_the_exchange(venue)
     for fill in Fill.objects.select_related("run")[:1]:
         row = fill.run.position
         folded = ledger.refold(fill.run)
         if not (_near(row.amount, folded.amount) and _near(row.cash, folded.cash) and _near(row.amount, held)):
             wrong.append(f"position: {row.amount} cached, {folded.amount} folded, {held} at the exchange")
     return wrong
+
+
+def exposure_at_the_exchange(venue: Venue) -> list[str]:
+    """What the run held was never more than one all-in entry, nor less than nothing."""
+    held = held_over_time(venue)
+    wrong = [f"exposure: {max(held)} held"] if max(held) > MOST * venue.mood.slack else []
+    return wrong + ([f"exposure: {min(held)} oversold"] if min(held) < Decimal("-1e-6") else [])
+
+
+def held_over_time(venue: Venue) -> list[Decimal]:
+    held = [Decimal(0)]
+    for side, amount, fee, asset in venue.rows("SELECT side, amount, fee, fee_asset FROM trades ORDER BY at, id"):
+        moved = Decimal(str(amount)) * (1 if side == "buy" else -1) - (Decimal(str(fee)) if asset == "BTC" else 0)
+        held.append(held[-1] + moved)
+    return held
 
 
 def lives(_venue: Venue) -> list[str]:

@@ -1,6 +1,7 @@
 """What the proof counts, and how bad its luck is; known before Django is."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 LEAST_POINTS = 60
@@ -61,6 +62,8 @@ class Mood:
     silent: frozenset[str] = frozenset()
     #: Whether a request inside a transaction is an error at once.
     strict: bool = True
+    #: How many times the capital at the first price may be held: more where prices let it grow.
+    slack: Decimal = Decimal("1.08")
 
 
 class ChildFailed(Exception):
