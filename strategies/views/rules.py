@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -230,4 +231,4 @@ def _preview(strategy: RuleStrategy | None, key: str) -> dict[str, Any]:
 def _links(view: RuleSetView) -> dict[str, str]:
     """Where a run and a backtest begin, filled in with this version of the rule."""
     query = urlencode({"strategy": RuleStrategy.name, "rule_set": view.id})
-    return {"bot": f"/app/bots/new/?{query}", "backtest": f"/app/backtests/new/?{query}"}
+    return {"bot": f"{reverse('bots_new')}?{query}", "backtest": f"{reverse('bots_backtests_new')}?{query}"}
