@@ -3,12 +3,13 @@
 from contextlib import suppress
 from typing import Annotated, Literal
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field, StringConstraints
 
-from accounts.auth import TokenAuth, actor_of
+from accounts.auth import NotFound, TokenAuth, actor_of
 from bots import breakers as writes
 from bots.api.callers import caller_of
 from bots.queries import breakers
@@ -66,7 +67,10 @@ def list_breakers(request: HttpRequest, query: Query[BreakerQuery]) -> dict[str,
 def reset_breaker(request: HttpRequest, id: str, body: ResetIn) -> BreakerView:  # noqa: A002 - the contract's word
     """Close it by hand, with a reason; audited. A closed one stays as it is."""
     at, user = timezone.now(), caller_of(request).user
-    row = breakers.breaker_model(user, object_id(id))
+    try:
+        row = breakers.breaker_model(user, object_id(id))
+    except ObjectDoesNotExist:
+        raise NotFound("There is no such object.") from None
     with suppress(writes.NothingToReset):
         writes.reset(row, body.reason, at, actor_of(request))
     return breakers.breaker_of(user, row.pk, at)

@@ -15,6 +15,7 @@ from django.test import Client, override_settings
 from ninja.testing import TestClient
 
 from accounts.audit import CONSOLE
+from accounts.auth import NotFound
 from accounts.models import AuditEntry, User
 from accounts.tests.cast import present_second_factor, totp
 from bots import breakers, operations, rounds
@@ -255,7 +256,7 @@ def test_the_api_lists_and_resets(alice: User, bob: User, falling: Stage) -> Non
     (item,) = api.get("/api/v1/breakers?state=half_open", headers=own).json()["items"]
     assert (item["id"], item["name"], item["events"][0]["to"]) == (row.pk, "loss_streak", "open")
     path = f"/api/v1/breakers/{row.pk}/reset"
-    with pytest.raises(Breaker.DoesNotExist):
+    with pytest.raises(NotFound):
         api.post(path, json={"reason": "mine now"}, headers=token(bob, "trade"))
     assert api.post(path, json={"reason": " "}, headers=own).status_code == 422
     assert api.post(path, json={"reason": "x"}).status_code == 401
