@@ -16,6 +16,7 @@ from bots.lifecycle import Invalid, StartRequest
 from bots.models import Arming, BotRun, Breaker, Level, Mode, Status
 from bots.situation import key_permit, limits_of
 from exchanges import connect
+from exchanges.core.errors import UnknownExchange
 from exchanges.models import ExchangeKey
 
 #: An arming is a second factor and a typed phrase, or the operator's yes; a promotion wants it fresh.
@@ -103,7 +104,10 @@ def _breakers_closed(run: BotRun) -> Condition:
 def _platform(run: BotRun) -> Condition:
     if not settings.LIVE_TRADING:
         return Condition("platform", False, "Live trading is switched off on this platform (LIVE_TRADING).")
-    reason = connect.supports_live(run.exchange)
+    try:
+        reason = connect.supports_live(run.exchange)
+    except UnknownExchange:
+        reason = f"The market {run.exchange} is made up: there is nothing to trade on."
     return Condition("platform", not reason, reason or "This platform and exchange allow live trading.")
 
 
