@@ -8,6 +8,7 @@ import numpy as np
 
 from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
+from bots.core.kernel_touch import Ints
 from bots.core.limits import Limits
 from bots.core.protection import Levels, levels, reached
 from exchanges.core.candles import Candles
@@ -49,15 +50,14 @@ def touched(at: Levels, opened: Decimal, high: Decimal, low: Decimal) -> tuple[C
     return None
 
 
-def suspects(entries: list[int], ends: list[int], candles: Candles, terms: Terms) -> list[bool]:
-    """Whether a level may be touched in [entry, end): by the range of those candles, rather one too many.
+def suspects(first: Ints, last: Ints, candles: Candles, terms: Terms) -> list[bool]:
+    """Whether a level may be touched in [first, last): by the range of those candles, rather one too many.
 
     Costs the sum of the lengths, so where stays are long (and hence few) every one is suspected.
     """
     count = len(candles)
-    first, last = np.array(entries, dtype=np.intp), np.array(ends, dtype=np.intp)
     if not len(first) or int((last - first).sum()) > PATIENCE * count:
-        return [True] * len(entries)
+        return [True] * len(first)
     pairs = np.empty(2 * len(first), dtype=np.intp)
     pairs[0::2], pairs[1::2] = first, np.minimum(last, count - 1)
     lows = np.minimum.reduceat(candles.low, pairs)[0::2]

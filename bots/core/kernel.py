@@ -60,9 +60,8 @@ class Kernel:
         if not len(entries):
             return Path(NONE, NONE, np.zeros(0), np.zeros(0))
         if not self.touches.active:
-            found = _alternating(entries, exits)
-            if found is not None:
-                return self._unguarded(found)
+            entry, exit_ = turns(entries, exits, self.count)
+            return Path(entry, exit_, self.buys[entry], self.sells[np.minimum(exit_, self.count - 1)])
         bought = entries + 1
         sold = np.append(exits + 1, self.count)[np.searchsorted(exits, bought)]
         touched = self.touches.first(bought)
@@ -76,11 +75,18 @@ class Kernel:
             prices[hit] = self.touches.prices(entry[hit], exit_[hit]) * (1 - self.slip)
         return Path(entry, exit_, self.buys[entry], prices)
 
-    def _unguarded(self, fills: Ints) -> Path:
-        if len(fills) % 2:
-            fills = np.append(fills, self.count)
-        entry, exit_ = fills[0::2], fills[1::2]
-        return Path(entry, exit_, self.buys[entry], self.sells[np.minimum(exit_, self.count - 1)])
+
+def turns(entries: Ints, exits: Ints, count: int) -> tuple[Ints, Ints]:
+    """The fills of entry and exit signals in turns; an exit that never comes is the candles' count."""
+    fills = _alternating(entries, exits)
+    if fills is None:
+        bought = entries + 1
+        sold = np.append(exits + 1, count)[np.searchsorted(exits, bought)]
+        taken = _chain(np.searchsorted(entries, sold).tolist())
+        return bought[taken], sold[taken]
+    if len(fills) % 2:
+        fills = np.append(fills, count)
+    return fills[0::2], fills[1::2]
 
 
 def _alternating(entries: Ints, exits: Ints) -> Ints | None:
@@ -89,15 +95,17 @@ def _alternating(entries: Ints, exits: Ints) -> Ints | None:
     The state after any candle is what the last signal said, so a fill is where a signal differs from the one before.
     """
     keys = np.concatenate([entries * 2 + 1, exits * 2])
+    if not len(keys):
+        return keys
     # Two sorted runs: a stable sort merges them.
     keys.sort(kind="stable")
     kinds = keys & 1
     candles = keys >> 1
+    if (candles[1:] == candles[:-1]).any():
+        return None
     differs = np.empty(len(keys), dtype=np.bool_)
     differs[0] = kinds[0]
     np.not_equal(kinds[1:], kinds[:-1], out=differs[1:])
-    if (candles[1:] == candles[:-1]).any():
-        return None
     fills: Ints = candles[differs] + 1
     return fills
 
