@@ -172,6 +172,11 @@ def test_definition_that_is_no_rule_names_its_place(route, owner):
     assert refused["errors"][0]["detail"].startswith("entry.all[0].right: Expected a number from")
 
 
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"definition": ' + '{"entry":' * 50_000, '{"definition": NaN}'])
+def test_body_that_is_no_json_is_refused(body, owner):
+    problem(owner.post(f"{RULES}/validate", body), 422, "malformed_json")
+
+
 def test_preview_of_candles_that_are_not_here_is_refused(owner):
     refused = owner.post(f"{RULES}/preview", {"definition": DEFINITION, "exchange": "kraken"})
     assert fields(problem(refused, 422)) == ["body.symbol"]
