@@ -66,11 +66,17 @@ def sold(run: BotRun) -> bool:
     return TradeLog.objects.filter(run=run, side="sell").exists()
 
 
+def database_url() -> str:
+    """The URL by which another process opens the database of this test."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return os.environ["DATABASE_URL"].replace("/postgres?", f"/{name}?")
+
+
 @contextlib.contextmanager
 def worker(redis_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    database = connection.settings_dict
-    url = f"sqlite:///{database['NAME']}"
-    environment = {**os.environ, "DATABASE_URL": url, "REDIS_URL": redis_url, "EXITS_SCAN_SECONDS": "2"}
+    environment = {**os.environ, "DATABASE_URL": database_url(), "REDIS_URL": redis_url, "EXITS_SCAN_SECONDS": "2"}
     argv = [
         *(sys.executable, "-m", "celery", "-A", "tradingbot", "worker", "--pool", "threads", "--concurrency", "2"),
         *("--queues", "trading", "--without-gossip", "--without-mingle", "--hostname", "test@%h"),
@@ -92,8 +98,6 @@ def worker(redis_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_stop_loss_sells_within_two_periods_of_the_brokers_death(tmp_path: Path) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("the worker of this test opens the file of the test database")
     learn_strategies()
     run = holding_run(make_user())
     take_lease(BEAT, "the test", at=timezone.now(), seconds=3600)
