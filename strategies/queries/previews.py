@@ -16,7 +16,8 @@ MOST_WARMUP = 6_000
 #: The demo market is a pure function of the time: a fixed moment can be kept, and at this one every strategy trades.
 DEMO_UNTIL = datetime(2025, 12, 11, tzinfo=UTC)
 DEMO_TIMEFRAMES = ("15m", "1h", "4h")
-BLOCK = 1_000
+#: Candles are computed and kept by so many, for windows of nearly the same length.
+BLOCK = 250
 
 
 class UnknownSource(LookupError):
