@@ -1,6 +1,7 @@
 """One process that kills its children: dry run, one child per crash point, recovery, drain, verdict."""
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -29,7 +30,13 @@ class Harness:
         store: Store,
         mutate: Callable[[Mood], None] | None = None,
         without: tuple[str, ...] = (),
+        *,
+        http: bool = False,
     ) -> None:
+        self.http = http
+        if http:
+            # Once for all children.
+            importlib.import_module("ccxt.binance")
         self.without = without
         self.folder = folder
         self.store = store
@@ -85,7 +92,8 @@ class Harness:
             self.saved.add(BASE)
         if scenario_name not in self.saved:
             self.store.restore(BASE)
-            self.child(lambda: self._begin(scenario_name))
+            with self.exchange("before", faults=False):
+                self.child(lambda: self._begin(scenario_name))
             self.store.save(scenario_name)
             self.saved.add(scenario_name)
 
@@ -94,7 +102,7 @@ class Harness:
 
         scenario = SCENARIOS[scenario_name]
         create_rows(scenario.limits)
-        scenario.before(World(self.folder, scenario, "before", Mood(faults=False)))
+        scenario.before(World(self.folder, scenario, "before", Mood(faults=False), http=self.http))
 
     def world(self, scenario_name: str, seed: str, *, faults: bool = True, fatal: int | None = None) -> Any:
         """In a child: the world as it stands, with this process's luck."""
@@ -103,7 +111,7 @@ class Harness:
         mood = Mood(faults)
         self.mutate(mood)
         POINTS.reset(fatal)
-        world = World(self.folder, SCENARIOS[scenario_name], seed, mood)
+        world = World(self.folder, SCENARIOS[scenario_name], seed, mood, http=self.http)
         POINTS.reset(fatal)
         return world
 
@@ -119,7 +127,23 @@ class Harness:
             world.act()
             return {"names": POINTS.names, "first": first}
 
-        return dict(self.child(work))
+        with self.exchange(f"{seed}"):
+            return dict(self.child(work))
+
+    @contextlib.contextmanager
+    def exchange(self, seed: str, *, faults: bool = True) -> Iterator[None]:
+        """Where the venue is a process of its own, it lives as long as this."""
+        if not self.http:
+            yield
+            return
+        from bots.tests.proof import http_venue
+
+        pid = self.fork(lambda: http_venue.serve(self.folder, seed, faults))
+        http_venue.wait_for(self.folder)
+        try:
+            yield
+        finally:
+            http_venue.stop(pid, self.folder)
 
     def killed_run(
         self, scenario_name: str, seed: int, fatal: int, first: float, again: tuple[int, ...] = ()
@@ -131,12 +155,13 @@ class Harness:
             world = self.world(scenario_name, f"{seed}", fatal=fatal)
             world.act()
 
-        status, _ = self.wait(self.fork(act))
-        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-            raise ChildFailed(f"{scenario_name} {seed}: point {fatal} was not reached; the run is not deterministic.")
-        for number, point in enumerate(again):
-            self.wait(self.fork(lambda n=number, p=point: self._recover(scenario_name, seed, fatal, n + 1, p)))
-        return self.finish(scenario_name, seed, fatal, first)
+        with self.exchange(f"{seed}"):
+            status, _ = self.wait(self.fork(act))
+            if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+                raise ChildFailed(f"{scenario_name} {seed}: point {fatal} was not reached: not deterministic.")
+            for number, point in enumerate(again):
+                self.wait(self.fork(lambda n=number, p=point: self._recover(scenario_name, seed, fatal, n + 1, p)))
+            return self.finish(scenario_name, seed, fatal, first)
 
     def raced_run(
         self, scenario_name: str, seed: int, workers: int, freeze: bool = False, first: float = 0.0

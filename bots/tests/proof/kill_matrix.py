@@ -33,7 +33,7 @@ def shard(
         from bots.tests.proof.harness import MODES, Harness, judge
         from bots.tests.proof.terms import Tally
 
-        harness, tally = Harness(folder, store), Tally()
+        harness, tally = Harness(folder, store, http=options.http), Tally()
         share = -(-options.runs // procs)
         seed = options.seed + number
         while tally.runs < share:
@@ -101,6 +101,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stride", type=int, default=1, help="every n-th crash point")
     parser.add_argument("--double", type=int, default=0, help="kills inside the recovery")
     parser.add_argument("--procs", type=int, default=2)
+    parser.add_argument("--http", action="store_true", help="through ccxt against the loopback exchange")
     parser.add_argument("--postgres", action="store_true")
     return parser.parse_args(arguments)
 

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-VENUE = "venue.sqlite3"
+#: The venue's books, and the simulation's clock where the venue is another process.
+VENUE = ("venue.sqlite3", "second")
 
 
 class Store(Protocol):
@@ -23,13 +24,13 @@ class SqliteStore:
     def save(self, name: str) -> None:
         target = self.folder / "saved" / name
         target.mkdir(parents=True)
-        for file in ("app.sqlite3", VENUE):
+        for file in ("app.sqlite3", *VENUE):
             if (self.folder / file).exists():
                 shutil.copy(self.folder / file, target / file)
 
     def restore(self, name: str, *, venue: bool = True) -> None:
         """Nothing of a killed process's journals survives."""
-        for file in ("app.sqlite3", VENUE) if venue else ("app.sqlite3",):
+        for file in ("app.sqlite3", *VENUE) if venue else ("app.sqlite3",):
             for suffix in ("", "-wal", "-shm", "-journal"):
                 (self.folder / f"{file}{suffix}").unlink(missing_ok=True)
             if (saved := self.folder / "saved" / name / file).exists():
@@ -50,18 +51,20 @@ class PostgresStore:
         self._run(f'CREATE DATABASE "{self.name}-{name}" TEMPLATE "{self.name}"')
         target = self.folder / "saved" / name
         target.mkdir(parents=True)
-        if (self.folder / VENUE).exists():
-            shutil.copy(self.folder / VENUE, target / VENUE)
+        for file in VENUE:
+            if (self.folder / file).exists():
+                shutil.copy(self.folder / file, target / file)
 
     def restore(self, name: str, *, venue: bool = True) -> None:
         self._run(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
         self._run(f'CREATE DATABASE "{self.name}" TEMPLATE "{self.name}-{name}" STRATEGY FILE_COPY')
         if not venue:
             return
-        for suffix in ("", "-journal"):
-            (self.folder / f"{VENUE}{suffix}").unlink(missing_ok=True)
-        if (saved := self.folder / "saved" / name / VENUE).exists():
-            shutil.copy(saved, self.folder / VENUE)
+        for file in VENUE:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                (self.folder / f"{file}{suffix}").unlink(missing_ok=True)
+            if (saved := self.folder / "saved" / name / file).exists():
+                shutil.copy(saved, self.folder / file)
 
     def _run(self, statement: str) -> None:
         import psycopg

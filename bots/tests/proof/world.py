@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -18,11 +19,13 @@ from bots.models import BotRun, Level, Mode, Order, RunPosition, TradingAccount
 from bots.testing import START, ScriptedStrategy, learn_strategies, make_user, scripted_candles
 from bots.tests.proof import crash
 from bots.tests.proof.crash import POINTS
+from bots.tests.proof.http_venue import HttpVenue
 from bots.tests.proof.terms import Mood
 from bots.tests.proof.venue import Venue, instant
 from exchanges import connect, market_data, operations
 from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.models import ExchangeKey
+from exchanges.tests.loopback.exchange import API_KEY, API_SECRET
 from exchanges.vault import Credentials, keyring, seal
 from strategies.core.strategy import StrategyRegistry
 from strategies.models import Strategy
@@ -54,14 +57,15 @@ class Scenario:
 class World:
     """This process's view: the venue, and the product wired to it."""
 
-    def __init__(self, folder: Path, scenario: Scenario, seed: str, mood: Mood) -> None:
+    def __init__(self, folder: Path, scenario: Scenario, seed: str, mood: Mood, *, http: bool = False) -> None:
         self.folder = folder
         self.scenario = scenario
-        self.venue = Venue(folder / "venue.sqlite3", seed, mood)
+        self.venue: Any = HttpVenue(folder, mood) if http else Venue(folder / "venue.sqlite3", seed, mood)
         self.candles = scripted_candles(scenario.script)
         self.venue.script = self.candles
         self.next_reconcile = self.venue.second() + 20
         self.next_assessment = self.venue.second()
+        settings.ENCRYPTION_KEYS = [NEW_KEY, OLD_KEY]
         wire(self.venue, self.candles)
         crash.install()
 
@@ -110,7 +114,7 @@ class World:
         settling.settle_all(self.venue.now(), actor, boot=True)
 
 
-def wire(venue: Venue, candles: Candles) -> None:
+def wire(venue: "Venue | HttpVenue", candles: Candles) -> None:
     """Put the venue behind the product's doors, and its clock behind the product's durations."""
 
     def closed_candles(exchange: str, symbol: str, timeframe: str, count: int, at: datetime) -> Candles:
@@ -118,11 +122,12 @@ def wire(venue: Venue, candles: Candles) -> None:
 
     if ScriptedStrategy.name not in StrategyRegistry.list_all():
         StrategyRegistry.register(ScriptedStrategy)
-    bots.connect.open_account = lambda account, at: venue.at(at)
-    connect.open_public = lambda exchange, at: venue.at(at)
     market_data.closed_candles = closed_candles
     market_data._listings.clear()
-    orders.monotonic = acting.monotonic = venue.second
+    if isinstance(venue, Venue):
+        bots.connect.open_account = lambda account, at: venue.at(at)
+        connect.open_public = lambda exchange, at: venue.at(at)
+        orders.monotonic = acting.monotonic = venue.second
 
 
 def create_rows(limits: Mapping[str, str]) -> None:
@@ -153,7 +158,8 @@ def _key(owner: object, number: int) -> ExchangeKey:
 
 
 def credentials_of(number: int) -> Credentials:
-    return Credentials(f"api key {number}", f"api secret {number}", "")
+    """The first key is the one that the loopback exchange knows."""
+    return Credentials(API_KEY, API_SECRET, "") if not number else Credentials(f"key {number}", f"secret {number}", "")
 
 
 # --- Scenarios -------------------------------------------------------------------------------------
