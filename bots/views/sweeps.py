@@ -25,8 +25,7 @@ from bots.views.figures_table import BY_NAME, Figure, shown
 from bots.views.plots import SHADES
 from bots.views.shell import PER_PAGE, cursor, found_or_404, live_page, signed_in, user_of
 
-COLUMNS = ("return_pct", "sharpe_daily_365", "profit_factor", "win_rate_pct", "closed_trades", "max_drawdown_pct",
-           "exposure_pct")  # fmt: skip
+COLUMNS = ("return_pct", "sharpe_daily_365", "profit_factor", "win_rate_pct", "closed_trades", "max_drawdown_pct")
 #: Values of one parameter that a heatmap can show.
 MOST_SIDE = 25
 
@@ -141,11 +140,11 @@ def _report(request: HttpRequest, view: ResearchView, plan: Mapping[str, Any]) -
 def _ranked(
     row: Mapping[str, Any], names: Sequence[str], columns: Sequence[Figure], asked: Mapping[str, Any], quote: str
 ) -> Ranked:
-    one = entered.with_set(asked, row["params"])
+    one, stats = entered.with_set(asked, row["params"]), row.get("exact") or row["stats"]
     return Ranked(
         rank=row["rank"],
         params=[(name, str(row["params"].get(name, "—"))) for name in names],
-        figures=[(figure.label, shown(figure, row["stats"].get(figure.name), quote)) for figure in columns],
+        figures=[(figure.label, shown(figure, stats.get(figure.name), quote)) for figure in columns],
         query=urlencode(entered.entries_of(one)),
         paper=paper_entries(one),
         agrees=row.get("agrees"),

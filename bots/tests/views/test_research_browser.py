@@ -1,0 +1,81 @@
+"""Backtests in a real browser: from the form to the report with its chart, with a quiet console."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Page, expect, sync_playwright
+
+from accounts.audit import Actor
+from accounts.models import User
+from bots import backtests
+from bots.models import Backtest
+from bots.testing import learn_strategies, make_user
+from bots.tests.research_cast import GIVEN
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    learn_strategies()
+    return make_user("alice@example.com")
+
+
+@pytest.fixture
+def page(chromium: str, live_server, owner: User, monkeypatch) -> Iterator[Page]:
+    """A window on a phone in which Alice is logged in; it fails for any word on the console."""
+    # Playwright's synchronous interface owns an event loop in this thread.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    client = Client()
+    client.force_login(owner)
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
+    said: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        context = browser.new_context(viewport={"width": 360, "height": 800}, base_url=live_server.url)
+        context.add_cookies([cookie])
+        window = context.new_page()
+        window.on("console", lambda one: said.append(one.text) if one.type in {"error", "warning"} else None)
+        window.on("pageerror", lambda error: said.append(str(error)))
+        yield window
+        browser.close()
+    assert said == []
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def test_a_backtest_goes_from_the_form_to_its_report(page, owner):
+    page.goto("/app/backtests/new/")
+    page.get_by_label("RSI period").fill("7")
+    page.get_by_label("From (UTC)").fill("2026-01-01")
+    page.get_by_label("Before (UTC)").fill("2026-02-01")
+    assert fits(page)
+    page.get_by_role("button", name="Run the backtest").click()
+    expect(page.get_by_role("heading", name="Waiting for a worker")).to_be_visible()
+    row = Backtest.objects.get(owner=owner)
+    assert backtests.run(row.pk, timezone.now)
+    # The page finds out by itself that it is done.
+    expect(page.get_by_text("than buying and holding")).to_be_visible(timeout=15_000)
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    expect(page.locator("#chart-legend")).to_contain_text("close")
+    assert fits(page)
+
+
+def test_the_pages_fit_a_phone_and_an_old_report_shows_one_trade(page, owner):
+    asked = {**GIVEN, "exchange": "demo", "since": "2026-01-01", "until": "2026-03-01", "params": {"rsi_period": 7}}
+    for _ in range(2):
+        row = backtests.submit(owner, asked, timezone.now(), Actor("page", owner))
+        assert backtests.run(row.pk, timezone.now)
+    page.goto(f"/app/backtests/{row.pk}/")
+    page.get_by_title("Show it on the chart").nth(2).click()
+    expect(page.get_by_role("heading", name="Trade 3 on 1h candles")).to_be_visible()
+    expect(page.locator("#chart canvas").first).to_be_visible()
+    assert fits(page)
+    paths = ("backtests/", f"backtests/compare/?ids={row.pk},{row.pk - 1}", "sweeps/", "sweeps/new/", "candles/import/")
+    for path in paths:
+        page.goto(f"/app/{path}")
+        assert fits(page), path
