@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
@@ -29,6 +30,7 @@ from exchanges.core.candles import TIMEFRAMES, Candles, Floats, timeframe_ms, to
 #: Of one chart: more cannot be told apart.
 MOST_CANDLES = 5_000
 MOST_MARKS = 2_000
+CHART_HOLDS = 3_600
 BEFORE, AFTER = 70, 30
 
 
@@ -48,10 +50,16 @@ def backtest_chart(request: HttpRequest, backtest_id: int) -> JsonResponse:
     row, document = _finished(user_of(request), backtest_id)
     trades, number = document["trades"], digits(request, "trade")
     one = trades[number] if number is not None and number < len(trades) else None
+    # The demo market's candles are computed anew each time, for seconds; a result never changes.
+    key = f"backtest-chart:{row.pk}:{row.result_sha256}:{'' if one is None else number}"
+    if (known := cache.get(key)) is not None:
+        return JsonResponse(known)
     shown = _shown(row, one)
     if not len(shown.candles):
         return JsonResponse({"trouble": "The candles of this backtest are no longer stored."})
-    return JsonResponse(_document(row, document, shown))
+    drawn = _document(row, document, shown)
+    cache.set(key, drawn, CHART_HOLDS)
+    return JsonResponse(drawn)
 
 
 def _shown(row: Backtest, trade: Mapping[str, Any] | None) -> Shown:
