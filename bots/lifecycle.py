@@ -26,7 +26,7 @@ from exchanges.models import ExchangeKey, SimulatedWallet
 from strategies import operations as strategy_rows
 from strategies import queries as strategies
 from strategies.core.parameters import ParameterError
-from strategies.core.strategy import UnknownStrategy
+from strategies.core.strategy import BaseStrategy, UnknownStrategy
 from strategies.models import Strategy
 
 #: Before any candle: a run that was never ticked is due at every instant, also a replayed one.
@@ -88,8 +88,8 @@ class Checked:
 
 def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     """Check everything, then write the run down; the next tick takes it up."""
-    strategy, params = _checked_strategy(wanted, at)
-    limits = _checked_limits(wanted)
+    strategy, built = _checked_strategy(wanted, at)
+    params, limits = dict(built.params), _checked_limits(wanted, built)
     market = _checked_market(wanted, at)
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
     checked = Checked(strategy, params, limits, market, key)
@@ -136,7 +136,7 @@ def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at
     return run
 
 
-def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, dict[str, Any]]:
+def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, BaseStrategy]:
     try:
         built = strategies.build(wanted.strategy, wanted.params)
     except UnknownStrategy as error:
@@ -146,12 +146,13 @@ def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, dic
     except ParameterError as error:
         named = {f"params.{name}": text for name, text in error.errors.items()}
         raise Invalid("invalid_params", str(error), named) from None
-    return strategy_rows.row_of(wanted.strategy, at, audit.SYSTEM), dict(built.params)
+    return strategy_rows.row_of(wanted.strategy, at, audit.SYSTEM), built
 
 
-def _checked_limits(wanted: StartRequest) -> dict[str, Any]:
+def _checked_limits(wanted: StartRequest, built: BaseStrategy) -> dict[str, Any]:
+    """What a rule says of stops and targets holds unless the request says otherwise."""
     try:
-        return dict(parse_limits(wanted.limits).as_json())
+        return dict(parse_limits({**built.protections, **wanted.limits}).as_json())
     except LimitError as error:
         named = {f"limits.{name}": text for name, text in error.errors.items()}
         raise Invalid("invalid_limits", str(error), named) from None

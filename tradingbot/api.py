@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from accounts.auth import TokenAuth
 from bots.api import routers
 from strategies.api import router as strategies_router
+from strategies.api.rules import router as rules_router
 from tradingbot import idempotency, problems
 from tradingbot.health import State, health, readiness
 from tradingbot.openapi import documented
@@ -168,7 +169,7 @@ def build() -> NinjaAPI:
     made.add_decorator(limited)
     made.add_decorator(known_query)
     made.add_decorator(idempotency.remembering, mode="view")
-    for router in (status_router, strategies_router, *routers):
+    for router in (status_router, strategies_router, rules_router, *routers):
         made.add_router("", router)
     return made
 

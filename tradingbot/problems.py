@@ -25,6 +25,7 @@ from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol,
 from exchanges.models import ExchangeKey
 from exchanges.operations import KeyAlreadyAdded, KeyCanWithdraw, KeyInUse, KeyProblem, KeyRefused
 from strategies.core.errors import ParameterError, UnknownStrategy
+from strategies.operations import RuleSetProblem
 from strategies.queries import StrategyDisabled
 
 log = logging.getLogger(__name__)
@@ -185,6 +186,7 @@ TABLE: Mapping[type[Exception], Callable[[Any], Problem]] = {
     ColumnError: field_problem("invalid_indicators", "indicators"),
     UnknownStrategy: field_problem("unknown_strategy", "strategy"),
     StrategyDisabled: field_problem("strategy_disabled", "strategy"),
+    RuleSetProblem: coded(409),
     UnknownExchange: field_problem("unknown_exchange", "exchange"),
     UnknownSymbol: field_problem("unknown_symbol", "symbol"),
     UnknownTimeframe: field_problem("unknown_timeframe", "timeframe"),

@@ -1,5 +1,15 @@
 """JSON about keys, runs, trades, money, risk and markets: parse, one domain call, render."""
 
-from bots.api import backtests, keys, market, risk, runs, seed
+from bots.api import backtests, breakers, capital, keys, market, promotion, risk, runs, seed
 
-routers = (keys.router, seed.router, runs.router, risk.router, market.router, backtests.router)
+routers = (
+    keys.router,
+    seed.router,
+    runs.router,
+    promotion.router,
+    risk.router,
+    capital.router,
+    breakers.router,
+    market.router,
+    backtests.router,
+)

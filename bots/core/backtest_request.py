@@ -82,6 +82,7 @@ def with_fee(market: Market, fee: Decimal) -> Market:
 def parse_request(given: Mapping[str, Any], kind: type[BaseStrategy]) -> BacktestRequest:
     """From the field names and values of the API; raises RequestError naming all that is wrong."""
     errors: dict[str, str] = {}
+    given = {**given, "params": {} if given.get("params") is None else given["params"]}
 
     def read(name: str, reader: Callable[[Any], Any], default: Any = None) -> Any:
         try:
@@ -107,13 +108,16 @@ def parse_request(given: Mapping[str, Any], kind: type[BaseStrategy]) -> Backtes
         "params": read("params", kind.validate) or {},
         "limits": read("limits", parse_limits) or Limits(),
     }
-    if not request["params"] and "params" not in errors:
-        request["params"] = read_defaults(kind)
     if request["since"] and request["until"] and request["since"] >= request["until"]:
         errors["until"] = "Expected a time after since."
     if errors:
         raise RequestError(errors)
-    return BacktestRequest(**request)
+    return BacktestRequest(**{**request, "limits": with_protections(kind(**request["params"]), request["limits"])})
+
+
+def with_protections(strategy: BaseStrategy, limits: Limits) -> Limits:
+    """What a rule says of stops and targets holds unless the request says otherwise."""
+    return parse_limits({**strategy.protections, **limits.as_json()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,6 @@ def asked_for(given: Mapping[str, Any]) -> Asked:
     kind = StrategyRegistry.get(str(given.get("strategy")))
     request = parse_request(given, kind)
     return Asked(request, kind(**request.params))
-
-
-def read_defaults(kind: type[BaseStrategy]) -> dict[str, Value]:
-    return kind.validate({})
 
 
 def number(value: object) -> Decimal:

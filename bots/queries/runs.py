@@ -11,6 +11,8 @@ from bots.ledger import position_of
 from bots.models import BotRun, Decision, Level, Status, TradingGate
 from bots.queries.shapes import Halted, LastDecision, Page, PositionView, RunFilter, RunView
 from bots.situation import SEVERITY
+from strategies.core.rules import RuleStrategy
+from strategies.models import RuleSet
 
 #: What a view takes from the run as it stands.
 COPIED = (
@@ -130,3 +132,9 @@ def halted(run: BotRun, gates: Iterable[TradingGate]) -> Halted | None:
         return None
     worst = max(speaking, key=lambda gate: SEVERITY[Gate(gate.state)])
     return None if worst.state == Gate.ACTIVE else Halted(worst.level, worst.reason, worst.state)
+
+
+def trades_by(rule_set: RuleSet) -> bool:
+    """Whether an active run was started from the user's rule set."""
+    runs = BotRun.objects.active().filter(user_id=rule_set.owner_id, strategy__name=RuleStrategy.name)
+    return runs.filter(params__rule_set=rule_set.pk).exists()

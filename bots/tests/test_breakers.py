@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
-from django.test import Client, override_settings
+from django.test import Client
 from ninja.testing import TestClient
 
 from accounts.audit import CONSOLE
@@ -39,12 +39,6 @@ PRICES = [100 - index for index in range(10)]
 def falling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with staged(Stage(scripted_candles(FALLING, PRICES)), monkeypatch.setattr) as stage:
         yield stage
-
-
-@pytest.fixture
-def faces() -> Iterator[None]:
-    with override_settings(ROOT_URLCONF="bots.tests.faces"):
-        yield
 
 
 def play(stage: Stage, last: int, first: int = 0) -> None:
@@ -268,7 +262,6 @@ def test_the_api_lists_and_resets(alice: User, bob: User, falling: Stage) -> Non
     assert AuditEntry.objects.filter(action="breaker.reset", actor=alice).count() == 1
 
 
-@pytest.mark.usefixtures("faces")
 def test_the_page_shows_and_resets(alice: User, bob: User, falling: Stage) -> None:
     _, row = tripped(alice, falling)
     owner, stranger = Client(), Client()

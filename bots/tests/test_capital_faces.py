@@ -4,9 +4,8 @@ import io
 import json
 from decimal import Decimal as D
 
-import pytest
 from django.core.management import call_command
-from django.test import Client, override_settings
+from django.test import Client
 from django.utils import timezone
 from ninja.testing import TestClient
 
@@ -19,14 +18,6 @@ from bots.api.capital import router
 from bots.models import CapitalEntry
 from bots.queries import capital
 from bots.testing import START, Stage, start_run
-
-pytestmark = pytest.mark.usefixtures("faces")
-
-
-@pytest.fixture
-def faces() -> object:
-    with override_settings(ROOT_URLCONF="bots.tests.faces"):
-        yield
 
 
 def token(user: User, *scopes: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ LIMITS = {"max_daily_loss": "50"}
 
 @pytest.fixture(autouse=True)
 def live() -> Iterator[None]:
-    with override_settings(LIVE_TRADING=True, ROOT_URLCONF="bots.tests.faces"):
+    with override_settings(LIVE_TRADING=True):
         yield
 
 

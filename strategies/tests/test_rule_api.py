@@ -14,7 +14,7 @@ from strategies.models import RuleSet, RuleSetVersion
 from strategies.tests.cases import DEFINITION, OTHER, WRONG, facts, rule_set
 from tradingbot.tests.api_client import ApiClient, fields, problem
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tradingbot.tests.rules_site")]
+pytestmark = pytest.mark.django_db
 
 RULES = "/api/v1/rules"
 BODY = {"name": "Dips", "description": "", "definition": DEFINITION}

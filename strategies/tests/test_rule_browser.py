@@ -6,11 +6,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from strategies.models import RuleSet
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.urls("tradingbot.tests.rules_site"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 FAULTS = """() => {
   const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
   const twice = [...new Set(ids)].filter((id) => ids.filter((other) => other === id).length > 1);

@@ -12,7 +12,7 @@ from strategies.core.rules import parse_definition
 from strategies.models import RuleSet, RuleSetVersion
 from strategies.tests.cases import DEFINITION, OTHER, rule_set
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tradingbot.tests.rules_site")]
+pytestmark = pytest.mark.django_db
 NEW = "/app/rules/new/"
 
 
