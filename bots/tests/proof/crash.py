@@ -1,11 +1,12 @@
 """Points at which a process can die, found by running: every write, every COMMIT, both sides of every request."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -62,3 +63,15 @@ def install() -> None:
         POINTS.point("after COMMIT")
 
     connection._commit = _commit
+
+
+def drop_session() -> None:
+    """What SIGKILL does to the database session: nothing is finished, nothing is rolled back by our own code."""
+    if connection.connection is not None:
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            connection.connection.rollback()
+        connection.connection.close()
+    connection.connection = None
+    connection.in_atomic_block = connection.needs_rollback = False
+    connection.closed_in_transaction = False
+    connection.savepoint_ids, connection.atomic_blocks, connection.run_on_commit = [], [], []

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
 import signal
 import time
 import traceback
@@ -32,7 +33,10 @@ class Harness:
         without: tuple[str, ...] = (),
         *,
         http: bool = False,
+        migrated: Path | None = None,
     ) -> None:
+        #: A copy of an empty SQLite database, where somebody has made one before.
+        self.migrated = migrated
         self.http = http
         if http:
             # Once for all children.
@@ -87,7 +91,9 @@ class Harness:
     def prepare(self, scenario_name: str) -> None:
         """The scenario's beginning, made once and without faults."""
         if BASE not in self.saved:
-            self.child(lambda: _migrate(self.without))
+            if self.migrated is not None and self.migrated.exists():
+                shutil.copy(self.migrated, self.folder / "app.sqlite3")
+            self.child_migrates()
             self.store.save(BASE)
             self.saved.add(BASE)
         if scenario_name not in self.saved:
@@ -96,6 +102,9 @@ class Harness:
                 self.child(lambda: self._begin(scenario_name))
             self.store.save(scenario_name)
             self.saved.add(scenario_name)
+
+    def child_migrates(self) -> None:
+        self.child(lambda: _migrate(self.without))
 
     def _begin(self, scenario_name: str) -> None:
         from bots.tests.proof.world import SCENARIOS, World, create_rows

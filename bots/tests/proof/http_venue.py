@@ -40,7 +40,7 @@ CREATE TABLE wire AS SELECT id, client_id, (at_ms - {zero}) / 1000.0 AS at, 0 AS
   FROM books.requests WHERE method = 'POST' AND path = '/api/v3/order';
 CREATE TABLE orders AS SELECT id, client_id, lower(side) AS side, amount, filled, status AS theirs,
   CASE WHEN status IN ('NEW', 'PARTIALLY_FILLED') THEN 'open' WHEN status = 'FILLED' THEN 'closed'
-  ELSE lower(status) END AS status FROM books.orders;
+  ELSE lower(status) END AS status, (created_ms - {zero}) / 1000.0 AS created FROM books.orders;
 CREATE TABLE trades AS SELECT id, order_id, lower(side) AS side, amount, price, fee, fee_asset, at_ms AS at
   FROM books.trades;
 """

@@ -14,19 +14,6 @@ from bots.tests.proof.surroundings import prepare
 SLACK = Decimal("1.5")
 
 
-def drop_session() -> None:
-    """What SIGKILL does to the database session: nothing is finished, nothing is rolled back by our own code."""
-    from django.db import connection
-
-    if connection.connection is not None:
-        connection.connection.rollback()
-        connection.connection.close()
-    connection.connection = None
-    connection.in_atomic_block = connection.needs_rollback = False
-    connection.closed_in_transaction = False
-    connection.savepoint_ids, connection.atomic_blocks, connection.run_on_commit = [], [], []
-
-
 def play(folder: Path, examples: int, steps: int, seed: int | None) -> dict[str, object]:
     from hypothesis import HealthCheck, settings
     from hypothesis import seed as seeded
@@ -37,7 +24,7 @@ def play(folder: Path, examples: int, steps: int, seed: int | None) -> dict[str,
     from bots import acting, gates, settling, tick, watch
     from bots.models import Level
     from bots.tests.proof import checker, world
-    from bots.tests.proof.crash import POINTS, Died
+    from bots.tests.proof.crash import POINTS, Died, drop_session
     from bots.tests.proof.harness import Harness
     from bots.tests.proof.stores import SqliteStore
     from bots.tests.proof.terms import Mood

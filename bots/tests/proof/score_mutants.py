@@ -17,7 +17,7 @@ CEILING = 1_000
 WORKERS = 3
 
 
-def score(name: str, ceiling: int) -> dict[str, object]:
+def score(name: str, ceiling: int, migrated: Path | None) -> dict[str, object]:
     """Runs until the first catch; at most ``ceiling``. In a process of its own."""
     mutant, began = BY_NAME[name], time.monotonic()
     base = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -29,7 +29,7 @@ def score(name: str, ceiling: int) -> dict[str, object]:
         prepare(folder, store.url)
         from bots.tests.proof.harness import Harness
 
-        harness = Harness(folder, store, mutant.mutate, mutant.without)
+        harness = Harness(folder, store, mutant.mutate, mutant.without, migrated=migrated)
         for runs, wrong in enumerate(_runs(harness, mutant, ceiling), 1):
             if wrong:
                 return {"mutant": name, "runs": runs, "caught": wrong[0][:160], "seconds": _since(began)}
@@ -74,9 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--procs", type=int, default=2)
     options = parser.parse_args(arguments)
     names = options.names or [mutant.name for mutant in MUTANTS]
-    with multiprocessing.get_context("spawn").Pool(options.procs, maxtasksperchild=1) as pool:
+    base = tempfile.TemporaryDirectory(prefix="mutants-")
+    with base as text, multiprocessing.get_context("spawn").Pool(options.procs, maxtasksperchild=1) as pool:
+        migrated = pool.apply(migrate, (Path(text),))
         found = []
-        for row in pool.imap_unordered(_score, [(name, options.ceiling) for name in names]):
+        for row in pool.imap_unordered(_score, [(name, options.ceiling, migrated) for name in names]):
             sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
             found.append(row)
@@ -85,7 +87,18 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def _score(task: tuple[str, int]) -> dict[str, object]:
+def migrate(folder: Path) -> Path:
+    """An empty database, made once for all mutants."""
+    from bots.tests.proof.stores import SqliteStore
+
+    prepare(folder, SqliteStore(folder).url)
+    from bots.tests.proof.harness import Harness
+
+    Harness(folder, SqliteStore(folder)).child_migrates()
+    return folder / "app.sqlite3"
+
+
+def _score(task: tuple[str, int, Path]) -> dict[str, object]:
     return score(*task)
 
 
