@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
@@ -68,7 +68,7 @@ def install() -> None:
 def drop_session() -> None:
     """What SIGKILL does to the database session: nothing is finished, nothing is rolled back by our own code."""
     if connection.connection is not None:
-        with contextlib.suppress(DatabaseError, InterfaceError):
+        with contextlib.suppress(connection.Database.Error):
             connection.connection.rollback()
         connection.connection.close()
     connection.connection = None

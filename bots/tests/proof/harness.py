@@ -293,6 +293,8 @@ def _migrate(without: tuple[str, ...]) -> None:
         for model in apps.get_app_config("bots").get_models():
             for constraint in model._meta.constraints:
                 if constraint.name == name:
+                    # SQLite makes the table anew from what the model says.
+                    model._meta.constraints = [kept for kept in model._meta.constraints if kept is not constraint]
                     with connection.schema_editor() as editor:
                         editor.remove_constraint(model, constraint)
 

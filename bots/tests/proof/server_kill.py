@@ -21,7 +21,8 @@ from bots.tests.proof.terms import ChildFailed, Tally
 from tradingbot.tests import servers
 
 KILLS_PER_RUN = 3
-MOST_LIVES = 60
+#: A fifth of a second each while the server is away.
+MOST_LIVES = 600
 
 
 class Cluster:
@@ -69,6 +70,7 @@ def work(harness: Any, scenario: str, seed: int) -> int:
 
     from bots.tests.proof.crash import drop_session
 
+    last: Exception | None = None
     for life in range(MOST_LIVES):
         try:
             world = harness.world(scenario, f"{seed}:{life}")
@@ -76,10 +78,11 @@ def work(harness: Any, scenario: str, seed: int) -> int:
                 world.act()
             world.play(world.scenario.until)
             return life
-        except (DatabaseError, InterfaceError):
+        except (DatabaseError, InterfaceError) as error:
+            last = error
             drop_session()
             time.sleep(0.2)
-    raise ChildFailed("The worker could not go on.")
+    raise ChildFailed(f"The worker could not go on: {last!r}")
 
 
 def one_run(cluster: Cluster, harness: Any, scenario: str, seed: int) -> dict[str, Any]:
