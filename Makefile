@@ -22,6 +22,8 @@ nightly:
 	$(PROOF).kill_matrix --runs 300 --seed 7000 --mode switch --postgres
 	$(PROOF).kill_matrix --runs 300 --seed 8000 --mode restore
 	$(PROOF).score_mutants
+	$(PROOF).kill_matrix --runs 500 --seed 9000 --http
+	$(PROOF).server_kill --kills 50
 	$(PROOF).machine --examples 5000 --seed $$(date +%j)
 
 # Pins and hashes for every platform and Python; needs uv.
