@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.auth import actor_of
-from bots import acting, breakers, gates, lifecycle, settling, watch
+from bots import acting, breakers, gates, lifecycle, operations, settling, watch
 from bots.models import (
     Arming,
     BotRun,
@@ -215,5 +215,14 @@ class RiskLimitsAdmin(ReadOnly):
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnly):
-    list_display = ("id", "account", "kind", "detail", "at", "resolved_at")
+    list_display = ("id", "account", "kind", "detail", "at", "resolved_at", "resolution")
     list_filter = ("kind",)
+    list_select_related = ("account",)
+    actions = ("resolve",)
+
+    @admin.action(description="Resolve: the books were compared by a person")
+    def resolve(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
+        # What holds the account back is its own switch: it is released by hand, with its own reason.
+        for incident in chosen.filter(resolved_at=None):
+            operations.resolve_incident(incident, "books compared by the operator", timezone.now(), actor_of(request))
+        self.message_user(request, "Resolved. Trading resumes only by the kill switch.", messages.SUCCESS)

@@ -181,6 +181,16 @@ def test_action_settle_says_what_it_found(root: Client, world: BotRun) -> None:
     assert "0 orders looked at, 0 fills booked." in act(root, world, "settle_orders")
 
 
+def test_action_resolve_ends_an_incident_once_and_says_by_whom(root: Client, world: BotRun) -> None:
+    incident = Incident.objects.get()
+    form = {"action": "resolve", "_selected_action": [incident.pk]}
+    for _ in range(2):
+        assert root.post(url(Incident), form, follow=True).status_code == 200
+    incident.refresh_from_db()
+    assert incident.resolved_at is not None
+    assert AuditEntry.objects.filter(action="incident.resolved", subject=f"incident:{incident.pk}").count() == 1
+
+
 def test_the_trade_list_shows_what_the_log_holds(root: Client, world: BotRun) -> None:
     page = root.get(url(TradeLog)).content.decode()
     shown = [Decimal(text.replace(",", "")) for text in re.findall(r'class="field-price[^"]*">([^<]+)', page)]
