@@ -58,9 +58,9 @@ def test_a_missing_safeguard_is_noticed(mutant: str) -> None:
 
 
 def test_a_proof_that_looks_at_too_little_is_none() -> None:
-    few = Tally(runs=3, points={"entry": LEAST_POINTS - 1}, eligible=10, acted=8)
-    assert few.failures() == [f"entry: only {LEAST_POINTS - 1} crash points", "acted on 8 of 10 candles"]
-    enough = Tally(runs=3, points={"entry": LEAST_POINTS}, eligible=10, acted=9)
+    few = Tally(runs=3, points={"entry": LEAST_POINTS - 1}, eligible=100, acted=89)
+    assert few.failures() == [f"entry: only {LEAST_POINTS - 1} crash points", "acted on 89 of 100 candles"]
+    enough = Tally(runs=3, points={"entry": LEAST_POINTS}, eligible=100, acted=90)
     assert enough.failures() == []
     assert Tally(wrong=["exposure"]).failures() == ["exposure"]
 

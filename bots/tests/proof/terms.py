@@ -6,6 +6,8 @@ from typing import Any
 
 LEAST_POINTS = 60
 LEAST_ACTED = 0.9
+#: A share of fewer candles says nothing.
+ENOUGH_CANDLES = 40
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Tally:
     def failures(self) -> list[str]:
         """Why this is no proof: violations, or a harness that looked at too little."""
         few = [f"{name}: only {count} crash points" for name, count in self.points.items() if count < LEAST_POINTS]
-        idle = self.eligible and self.acted < LEAST_ACTED * self.eligible
+        idle = self.eligible >= ENOUGH_CANDLES and self.acted < LEAST_ACTED * self.eligible
         return self.wrong + few + ([f"acted on {self.acted} of {self.eligible} candles"] if idle else [])
 
 
