@@ -238,3 +238,27 @@ def test_range_without_candles_says_what_there_is(since, until):
         backtest.window(synthetic(300), strategy, "1h", since, until)
     with pytest.raises(backtest.NoCandles, match="none at all"):
         backtest.window(synthetic(300)[:0], strategy, "1h", since, until)
+
+
+def test_amount_below_the_smallest_step_is_denied_and_no_trade():
+    outcome = backtest.run(flat_candles([100] * 4), signals(4, [0], [2]), terms("0.0000001"))
+    assert (outcome.trades, outcome.denied) == ([], [Denied(1, Code.PRECISION)])
+
+
+def test_win_ends_the_streak_of_losses():
+    # Loss, win, loss: two losses in a row never come together.
+    made = flat_candles([100, 100, 90, 90, 100, 100, 90, 90, 90])
+    opinions = signals(9, entry=[0, 2, 4, 7], exit_=[1, 3, 5])
+    outcome = backtest.run(made, opinions, terms(market=FREE, max_loss_streak=2))
+    assert [trade.pnl > 0 for trade in outcome.trades] == [False, True, False]
+    assert outcome.denied == []
+    assert outcome.open is not None
+
+
+def test_order_rate_counts_the_last_sixty_seconds():
+    # Candles of 20 seconds: entry at 20 s, exit at 40 s; the next entry may come when the first order is a minute old.
+    made = flat_candles([100] * 8, step=20_000)
+    outcome = backtest.run(made, signals(8, [0, 2, 3, 4], [1]), terms(market=FREE, max_orders_per_minute=2))
+    assert outcome.denied == [Denied(3, Code.ORDER_RATE)]
+    assert outcome.open is not None
+    assert outcome.open.entry == 4
