@@ -6,8 +6,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Actor
-from bots.core.order_state import OrderState
-from bots.models import BotRun, GateState, Level, Order, TradingGate
+from bots.models import BotRun, GateState, Level, TradingGate
 from bots.models.run import BotRunQuerySet
 
 STATE_AFTER = {
@@ -29,6 +28,9 @@ def switch(level: str, target: int, action: str, reason: str, at: datetime, acto
         raise ValueError(f"action: Expected one of {', '.join(STATE_AFTER)}, was {action!r}.")
     if not reason.strip():
         raise ValueError("reason: Expected a sentence, was empty.")
+    if action == "flatten":
+        # The runs before the switch, as every claim locks them: two that met crosswise would deadlock.
+        runs_under(level, target).active().update(status="stopping", close_requested=True, status_reason=reason[:300])
     gate, _ = TradingGate.objects.update_or_create(
         level=level,
         target=target,
@@ -39,8 +41,6 @@ def switch(level: str, target: int, action: str, reason: str, at: datetime, acto
             "changed_at": at,
         },
     )
-    if action == "flatten":
-        runs_under(level, target).active().update(status="stopping", close_requested=True, status_reason=reason[:300])
     audit.record(actor, f"kill_switch.{action}", f"{level}:{target}", at=at, reason=reason)
     return gate
 
@@ -57,8 +57,3 @@ def runs_under(level: str, target: int) -> BotRunQuerySet:
             return runs.filter(key_id=target)
         case _:
             return runs.filter(pk=target)
-
-
-def entries_to_cancel(run: BotRun) -> list[Order]:
-    """Open entries of a run that its gates no longer allow."""
-    return list(run.orders.filter(purpose="entry", state__in=[OrderState.OPEN, OrderState.PARTIAL]))

@@ -1,5 +1,6 @@
 """One tick: settle, fetch, decide, place, submit, settle; candles once per market, whatever the number of runs."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
 from exchanges.core.market import Market
 from strategies.core.signals import Action
+
+log = logging.getLogger(__name__)
 
 #: Missed candles that are still told in the journal; older ones are only counted as seen.
 BACKLOG = 200
@@ -190,6 +193,11 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         acted = acting.act(run, cause, lambda now: decide(opinion, now), at, stale=stale)
     except ExchangeFault as fault:
         report.faults.append(_wait([run], MarketKey(run.exchange, run.symbol, run.timeframe), fault, at))
+        return False
+    except Exception as error:
+        # One run's trouble never stops the others: theirs may be exits.
+        log.exception("run %s could not act on its candle", run.pk)
+        report.faults.append(f"run {run.pk}: {type(error).__name__}")
         return False
     if acted.placed is None:
         return False

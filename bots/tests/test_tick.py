@@ -166,3 +166,21 @@ def test_due_markets_are_those_with_an_unseen_candle(alice: User, stage: Stage) 
     assert tick.due_markets(at) == []
     assert tick.due_markets(stage.closes(3), "5m") == []
     assert tick.due_markets(stage.closes(3), "1m") == [KEY]
+
+
+def test_one_run_s_trouble_never_stops_the_others(
+    alice: User, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, sound = start_run(alice), start_run(alice)
+    tick_through(stage, 0, 2)
+    act = tick.acting.act
+
+    def stumble(run: BotRun, *args: object, **options: object) -> object:
+        if run.pk == broken.pk:
+            raise ZeroDivisionError("a bug")
+        return act(run, *args, **options)
+
+    monkeypatch.setattr(tick.acting, "act", stumble)
+    report = tick.tick_due(stage.closes(3))
+    assert report.faults == [f"run {broken.pk}: ZeroDivisionError"]
+    assert list(Order.objects.values_list("run_id", flat=True)) == [sound.pk]
