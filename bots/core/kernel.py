@@ -66,13 +66,12 @@ class Kernel:
         sold = np.append(exits + 1, self.count)[np.searchsorted(exits, bought)]
         touched = self.touches.first(bought)
         # An exit signal's open comes before what its own candle touches.
-        ended = sold if touched is None else np.minimum(sold, touched)
+        ended = np.minimum(sold, touched)
         taken = _chain(np.searchsorted(entries, ended).tolist())
         entry, exit_ = bought[taken], ended[taken]
         prices = self.sells[np.minimum(exit_, self.count - 1)]
-        if touched is not None:
-            hit = touched[taken] < sold[taken]
-            prices[hit] = self.touches.prices(entry[hit], exit_[hit]) * (1 - self.slip)
+        hit = touched[taken] < sold[taken]
+        prices[hit] = self.touches.prices(entry[hit], exit_[hit]) * (1 - self.slip)
         return Path(entry, exit_, self.buys[entry], prices)
 
 

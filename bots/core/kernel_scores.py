@@ -13,6 +13,8 @@ from strategies.core.signals import Floats
 
 #: Sets scored together: enough to forget numpy's overhead, few enough to stay small.
 TOGETHER: Final = 256
+#: A daily return below this is what rounding leaves of none.
+NOISE: Final = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +127,8 @@ class _Batch:
         equity = self._equity(np.repeat(np.arange(paths), len(days)), last, np.tile(days, paths)).reshape(paths, -1)
         changes: Floats = equity / np.concatenate([np.ones((paths, 1)), equity[:, :-1]], axis=1)
         changes -= 1.0
+        # What the logarithms leave of a day without a change is not a change.
+        changes[np.abs(changes) < NOISE] = 0.0
         return changes
 
     def _equity(self, owner: Ints, last: Ints, at: Ints) -> Floats:

@@ -31,10 +31,8 @@ class TouchTable:
             self.known: Ints = np.full(self.count, UNKNOWN, dtype=np.int64)
             self.blocks = _Blocks(candles)
 
-    def first(self, entries: Ints) -> Ints | None:
-        """Per entry candle the first candle that touches a level, the candles' count for none; None: no levels."""
-        if not self.active:
-            return None
+    def first(self, entries: Ints) -> Ints:
+        """Per entry candle the first candle that touches a level, the candles' count for none; only when active."""
         fresh = entries[self.known[entries] == UNKNOWN]
         if len(fresh):
             self.known[fresh] = self._fixed(fresh)

@@ -2,12 +2,13 @@ from decimal import Decimal as D
 
 import pytest
 
+from bots.core import backtest_judged
 from bots.core.backtest_account import Account, opinion_on
 from bots.core.backtest_terms import Denied, Terms
 from bots.core.codes import Code
 from bots.core.decision import decide
 from bots.core.position import Position
-from bots.tests.core.candles_cast import STRICT, flat_candles, signals
+from bots.tests.core.candles_cast import STRICT, flat_candles, signals, terms
 
 
 def account(prices: list[float]) -> Account:
@@ -35,3 +36,10 @@ def test_position_that_one_sell_does_not_close_is_a_bug():
     books.kept = None
     with pytest.raises(AssertionError, match="one sell closes"):
         books.protect(now, 2, Code.STOP_LOSS)
+
+
+def test_protection_that_sold_nothing_leaves_the_position_open(monkeypatch):
+    monkeypatch.setattr(Account, "protect", lambda *_: False)
+    outcome = backtest_judged.walk(flat_candles([100, 100, 90, 90]), signals(4, [0]), terms(stop_loss_pct=D(5)))
+    assert outcome.trades == []
+    assert outcome.open is not None

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal as D
 
 import pytest
@@ -76,3 +76,8 @@ def test_terms_take_the_fee_asked_for_and_the_market_s_steps():
     assert (terms.market.amount_step, terms.market.min_notional) == (BTC.amount_step, BTC.min_notional)
     assert (terms.fee, terms.slippage_bps, terms.market.fee_in_base) == (D("0.002"), D(5), False)
     assert parsed().terms().market.amount_step == D("1e-8")
+
+
+def test_range_may_be_times_already():
+    noon = datetime(2024, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))
+    assert parsed(since=noon).since == datetime(2024, 1, 1, 12, tzinfo=UTC)

@@ -250,3 +250,20 @@ def test_caveats_are_said():
     codes = [c.code for c in caveats_of(columns(closed_trades=[5]), np.array([0]), 0.2, walk)]
     assert codes == ["FEW_TRADES", "DEFLATED_SHARPE", "OUT_OF_SAMPLE_DECAY"]
     assert caveats_of(columns(closed_trades=[50]), np.array([0]), 0.99, None) == []
+
+
+def test_search_over_more_than_can_be_numbered_is_refused_even_with_samples():
+    wide = {
+        "rsi_period": {"min": 2, "max": 200, "step": 1},
+        "oversold": list(range(1, 50)),
+        "overbought": list(range(51, 100)),
+    }
+    wide["limits.stop_loss_pct"] = list(range(1, 50))
+    with pytest.raises(SweepError) as caught:
+        plan(grid=wide, samples=10)
+    assert "combinations" in caught.value.errors["grid"]
+
+
+def test_deflated_sharpe_of_an_impossible_variance_is_undefined():
+    skewed = replace(noise(2, 0.0), skew_daily=np.array([1e9, 1e9]), sharpe_daily_365=np.array([40.0, 1.0]))
+    assert deflated_sharpe(skewed, 0, 1000) is None
