@@ -89,10 +89,6 @@ class Quote:
     ask: Decimal
     at: datetime
 
-    @property
-    def middle(self) -> Decimal:
-        return (self.bid + self.ask) / 2
-
     def price_for(self, side: Side) -> Decimal:
         return self.ask if side is Side.BUY else self.bid
 
