@@ -221,7 +221,8 @@ def test_the_table_says_what_each_exception_means():
         "InterfaceError": 503, "Invalid": 422, "KeyAlreadyAdded": 409, "KeyCanWithdraw": 422, "KeyErased": 404,
         "KeyInUse": 409, "KeyProblem": 422, "KeyRefused": 422, "LimitError": 422, "NotFound": 404, "NotPermitted": 403,
         "OperationalError": 503, "Order.DoesNotExist": 404, "ParameterError": 422, "RequestDataTooBig": 413,
-        "RuleSetProblem": 409, "StrategyDisabled": 422, "SuspiciousOperation": 400, "UnknownExchange": 422, "UnknownStrategy": 422,
+        "RuleSetProblem": 409,
+        "StrategyDisabled": 422, "SuspiciousOperation": 400, "UnknownExchange": 422, "UnknownStrategy": 422,
         "UnknownSymbol": 422, "UnknownTimeframe": 422, "UnreadablePostError": 400, "ValidationError": 422,
         "WrongStatus": 409,
     }  # fmt: skip
