@@ -7,7 +7,7 @@ from ninja import Query, Router, Status
 from accounts.auth import TokenAuth, actor_of, resolve_user
 from bots import lifecycle
 from bots.api.callers import caller_of, own_run, reader_of
-from bots.api.trades_csv import csv_answer
+from bots.csv_answer import csv_answer, trade_lines
 from bots.queries import history, money, runs
 from bots.queries.shapes import Page, RunFilter, RunView, TradeFilter
 from bots.schemas import (
@@ -72,9 +72,9 @@ def trades_history(request: HttpRequest, query: Query[TradesQuery]) -> Page | Ht
     if request.get_preferred_type(["application/json", CSV]) != CSV:
         return history.trades_of(user, wanted, limit=query.limit or 100, before=query.cursor)
     if query.limit is None and query.cursor is None:
-        return csv_answer(request, history.all_trades(user, wanted))
+        return csv_answer(request, trade_lines(history.all_trades(user, wanted)), "trades.csv")
     page = history.trades_of(user, wanted, limit=query.limit or 100, before=query.cursor)
-    return csv_answer(request, iter(page.items))
+    return csv_answer(request, trade_lines(page.items), "trades.csv")
 
 
 def _trade_filter(request: HttpRequest, query: TradesQuery) -> TradeFilter:

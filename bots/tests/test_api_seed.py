@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
 from bots import lifecycle, rounds
-from bots.api.trades_csv import COLUMNS, cell, csv_lines
+from bots.csv_answer import TRADE_COLUMNS, cell, trade_lines
 from bots.models import BotRun, Level, Status, TradeLog
 from bots.queries import history
 from bots.testing import START, Stage, make_user, scripted_candles, start_run
@@ -300,9 +300,9 @@ def test_csv_streams_beyond_a_page(api: ApiClient, traded: BotRun) -> None:
 def test_a_cell_is_never_a_formula_and_a_number_stays_one(traded: BotRun) -> None:
     trade = history.trades_of(None).items[0]
     odd = replace(trade, fee_asset="=1+1", order_client_id="@x", pnl=D("-5.10"), fee=D("1E-8"), symbol="-A/B")
-    header, line = csv_lines(iter([odd]))
-    row = dict(zip(COLUMNS, next(csv.reader([line])), strict=True))
-    assert header.strip() == ",".join(COLUMNS)
+    header, line = trade_lines([odd])
+    row = dict(zip(TRADE_COLUMNS, next(csv.reader([line])), strict=True))
+    assert header.strip() == ",".join(TRADE_COLUMNS)
     assert (row["fee_asset"], row["order_client_id"], row["symbol"]) == ("'=1+1", "'@x", "'-A/B")
     assert (row["pnl"], row["fee"]) == ("-5.1", "0.00000001")
     assert [cell(text) for text in ("+1", "\tx", "\rx", "plain", None)] == ["'+1", "'\tx", "'\rx", "plain", ""]
@@ -316,7 +316,7 @@ def test_csv_streams_from_an_asynchronous_server_too() -> None:
         response = await AsyncClient().get("/trades/history", headers={**client.headers, "Accept": "text/csv"})
         return b"".join([chunk async for chunk in response.streaming_content]).decode()
 
-    assert async_to_sync(ask)().strip() == ",".join(COLUMNS)
+    assert async_to_sync(ask)().strip() == ",".join(TRADE_COLUMNS)
 
 
 def test_balances_show_wallets_and_leave_out_what_does_not_answer(

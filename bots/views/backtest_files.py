@@ -1,6 +1,5 @@
 """A backtest's report for other programs and for the chart: JSON, CSV, candles with the trades on them."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +9,19 @@ from typing import Any
 
 import numpy as np
 from django.core.cache import cache
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_GET
 
 from accounts.models import User
 from bots.core.backtest_request import asked_for
 from bots.core.report import TradeRow
 from bots.core.result_pack import unpack_document
+from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest
 from bots.queries import research
 from bots.views.backtests import digits
 from bots.views.chart import THRESHOLDS
 from bots.views.shell import found_or_404, signed_in, user_of
-from bots.views.trades import Echo
 from exchanges.core.aggregate import aggregate
 from exchanges.core.candle_pack import places_of
 from exchanges.core.candles import TIMEFRAMES, Candles, Floats, timeframe_ms, to_ms
@@ -165,19 +164,15 @@ def backtest_json(request: HttpRequest, backtest_id: int) -> HttpResponse:
 
 @signed_in
 @require_GET
-def backtest_csv(request: HttpRequest, backtest_id: int) -> HttpResponse:
+def backtest_csv(request: HttpRequest, backtest_id: int) -> HttpResponseBase:
     """The closed trades, one a line, under the report's field names."""
     row, document = _finished(user_of(request), backtest_id)
-    answer = HttpResponse(_csv(document["trades"]), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="backtest-{row.pk}-trades.csv"'
-    return answer
+    rows = ([_text(trade[name]) for name in TradeRow._fields] for trade in document["trades"])
+    return csv_answer(request, csv_lines(TradeRow._fields, rows), f"backtest-{row.pk}-trades.csv")
 
 
-def _csv(trades: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    writer = csv.writer(Echo())
-    yield str(writer.writerow(TradeRow._fields))
-    for trade in trades:
-        yield str(writer.writerow(["" if trade[name] is None else trade[name] for name in TradeRow._fields]))
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def _finished(user: User, backtest_id: int) -> tuple[Backtest, dict[str, Any]]:

@@ -4,16 +4,13 @@ import re
 import tempfile
 import uuid
 import zipfile
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
 from django.core.cache import cache
-from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -21,12 +18,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import audit
 from accounts.auth import actor_of
 from accounts.models import User
+from bots.csv_answer import csv_answer
 from bots.forms_research import ImportForm
 from bots.queries.coverage import covered_markets
 from bots.views.plots import coverage_bar
 from bots.views.research_entries import known_markets
 from bots.views.shell import signed_in, user_of
-from bots.views.trades import asynchronously
 from exchanges import candle_store
 from exchanges.adapters.candle_files import read_candle_file
 from exchanges.core.candle_check import CandleReport
@@ -37,7 +34,6 @@ from exchanges.core.candles import TIMEFRAMES, Candles, from_ms, timeframe_ms
 #: How long a file that was looked at waits for the word to store it.
 HELD_SECONDS = 1800
 MOST_UNPACKED = 256 * 1024 * 1024
-LINES_AT_ONCE = 5_000
 ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -168,13 +164,5 @@ def candle_export(request: HttpRequest) -> HttpResponseBase:
     candles = candle_store.load(exchange, symbol, timeframe)
     if not len(candles):
         raise Http404
-    blocks = _blocks(csv_lines(candles))
-    content: Iterator[str] | AsyncIterator[str] = asynchronously(blocks) if isinstance(request, ASGIRequest) else blocks
     name = ODD.sub("-", f"{exchange}-{symbol}-{timeframe}")
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingHttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _blocks(lines: Iterator[str]) -> Iterator[str]:
-    while block := "".join(f"{line}\n" for line in islice(lines, LINES_AT_ONCE)):
-        yield block
+    return csv_answer(request, (f"{line}\n" for line in csv_lines(candles)), f"{name}.csv")

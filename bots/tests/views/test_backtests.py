@@ -277,7 +277,7 @@ def test_json_and_csv_say_what_is_stored(alices, alice):
     loaded = json.loads(answer.content)
     assert loaded["stats"] == document["stats"]
     assert loaded["request"] == row.request
-    lines = alices.get(f"/app/backtests/{row.pk}/trades.csv").content.decode().splitlines()
+    lines = alices.get(f"/app/backtests/{row.pk}/trades.csv").getvalue().decode().splitlines()
     assert len(lines) == 1 + len(document["trades"])
     assert lines[1].split(",")[1] == document["trades"][0]["entry_at"]
 
