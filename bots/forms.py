@@ -97,8 +97,58 @@ class LimitsForm(forms.Form):
         return {name: str(self.cleaned_data[name]) for name in HELP if self.cleaned_data.get(name)}
 
 
-class StartForm(forms.Form):
-    """A new bot: the fixed fields, then ``param_…`` by the strategy's JSON Schema, then ``limit_…``."""
+class StrategyForm(forms.Form):
+    """The fixed fields, then ``param_…`` by the strategy's JSON Schema, then ``limit_…``; empty is the default."""
+
+    offered_limits: Sequence[str] = tuple(HELP)
+
+    def __init__(self, *args: Any, schema: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = list(schema.get("properties", {}))
+        for name, facts in schema.get("properties", {}).items():
+            self.fields[f"param_{name}"] = param_field(name, facts)
+        for name in self.offered_limits:
+            self.fields[f"limit_{name}"] = limit_field(name)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The parameters as typed, for the strategy's own reading."""
+        return {name: self.text(f"param_{name}") for name in self.params}
+
+    @property
+    def limits(self) -> dict[str, str]:
+        texts = {name: self.text(f"limit_{name}") for name in self.offered_limits}
+        return {name: text for name, text in texts.items() if text}
+
+    def text(self, name: str) -> str:
+        value = self.cleaned_data.get(name)
+        return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value).strip()
+
+    def refuse(self, errors: Mapping[str, str]) -> None:
+        """Put the domain's errors to their fields; what belongs to none stands above the form."""
+        for name, text in errors.items():
+            field = name.replace("params.", "param_").replace("limits.", "limit_")
+            self.add_error(field if field in self.fields else None, text)
+
+    @property
+    def param_fields(self) -> list[forms.BoundField]:
+        return [self[f"param_{name}"] for name in self.params]
+
+    @property
+    def protection_fields(self) -> list[forms.BoundField]:
+        return [self[f"limit_{name}"] for name in PROTECTIONS if name in self.offered_limits]
+
+    @property
+    def further_limit_fields(self) -> list[forms.BoundField]:
+        return [self[f"limit_{name}"] for name in self.offered_limits if name not in PROTECTIONS]
+
+    @property
+    def further_limits_used(self) -> bool:
+        return any(field.value() or field.errors for field in self.further_limit_fields)
+
+
+class StartForm(StrategyForm):
+    """A new bot."""
 
     strategy = forms.ChoiceField(widget=forms.RadioSelect)
     exchange = forms.ChoiceField()
@@ -121,17 +171,10 @@ class StartForm(forms.Form):
     )
     token = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
-    def __init__(
-        self, *args: Any, choices: Mapping[str, Sequence[tuple[str, str]]], schema: Mapping[str, Any], **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, choices: Mapping[str, Sequence[tuple[str, str]]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, offered in choices.items():
             self.fields[name].choices = list(offered)  # type: ignore[attr-defined]
-        self.params = list(schema.get("properties", {}))
-        for name, facts in schema.get("properties", {}).items():
-            self.fields[f"param_{name}"] = param_field(name, facts)
-        for name in HELP:
-            self.fields[f"limit_{name}"] = limit_field(name)
         self.fields["confirmation"].label = "Type the market’s name to trade real money"
         self.fields["capital"].widget.attrs |= {"inputmode": "decimal", "step": "any"}
 
@@ -143,42 +186,6 @@ class StartForm(forms.Form):
             if cleaned.get("confirmation", "").strip() != cleaned["symbol"]:
                 self.add_error("confirmation", f"Type {cleaned['symbol']} to confirm that this bot trades real money.")
         return cleaned
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """The parameters as typed, for the strategy's own reading; empty means its default."""
-        return {name: self._text(f"param_{name}") for name in self.params}
-
-    @property
-    def limits(self) -> dict[str, str]:
-        texts = {name: self._text(f"limit_{name}") for name in HELP}
-        return {name: text for name, text in texts.items() if text}
-
-    def _text(self, name: str) -> str:
-        value = self.cleaned_data.get(name)
-        return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-    def refuse(self, errors: Mapping[str, str]) -> None:
-        """Put the domain's errors to their fields; what belongs to none stands above the form."""
-        for name, text in errors.items():
-            field = name.replace("params.", "param_").replace("limits.", "limit_")
-            self.add_error(field if field in self.fields else None, text)
-
-    @property
-    def param_fields(self) -> list[forms.BoundField]:
-        return [self[f"param_{name}"] for name in self.params]
-
-    @property
-    def protection_fields(self) -> list[forms.BoundField]:
-        return [self[f"limit_{name}"] for name in PROTECTIONS]
-
-    @property
-    def further_limit_fields(self) -> list[forms.BoundField]:
-        return [self[f"limit_{name}"] for name in HELP if name not in PROTECTIONS]
-
-    @property
-    def further_limits_used(self) -> bool:
-        return any(field.value() or field.errors for field in self.further_limit_fields)
 
 
 def limit_field(name: str) -> forms.Field:

@@ -7,10 +7,9 @@ from typing import Any
 
 from django import forms
 
-from bots.core.limits import HELP
 from bots.core.sweep_plan import OBJECTIVES, PREFIX
 from bots.core.sweep_plan import PROTECTIONS as SWEPT
-from bots.forms import PROTECTIONS, limit_field, param_field
+from bots.forms import StrategyForm
 from exchanges.core.candles import TIMEFRAMES
 
 HUNDRED = Decimal(100)
@@ -38,10 +37,15 @@ def _typed(**attrs: str) -> forms.TextInput:
     return forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", **attrs})
 
 
-class BacktestForm(forms.Form):
-    """The fixed fields, then ``param_…`` by the strategy's JSON Schema, then ``limit_…``; empty is the default."""
+def _percent(label: str, help_text: str, *, required: bool = True) -> forms.DecimalField:
+    widget = _typed(inputmode="decimal")
+    return forms.DecimalField(
+        label=label, min_value=0, max_value=10, required=required, help_text=help_text, widget=widget
+    )
 
-    offered_limits: Sequence[str] = tuple(HELP)
+
+class BacktestForm(StrategyForm):
+    """What to replay, on which candles, at which costs."""
 
     strategy = forms.ChoiceField(widget=forms.RadioSelect)
     exchange = forms.CharField(label="Exchange", max_length=32, widget=_typed(list="exchanges"))
@@ -64,74 +68,22 @@ class BacktestForm(forms.Form):
     capital = forms.CharField(
         max_length=40, help_text="In the market’s quote currency.", widget=_typed(inputmode="decimal")
     )
-    fee = forms.DecimalField(
-        label="Fee of each trade, %",
-        min_value=0,
-        max_value=10,
-        help_text="Of a buy and of a sell alike, such as 0.1.",
-        widget=_typed(inputmode="decimal"),
-    )
-    slippage = forms.DecimalField(
-        label="Slippage, %",
-        min_value=0,
-        max_value=10,
-        required=False,
-        help_text="By which every fill is worse than the recorded price.",
-        widget=_typed(inputmode="decimal"),
-    )
+    fee = _percent("Fee of each trade, %", "Of a buy and of a sell alike, such as 0.1.")
+    slippage = _percent("Slippage, %", "By which every fill is worse than the recorded price.", required=False)
 
-    def __init__(
-        self, *args: Any, strategies: Sequence[tuple[str, str]], schema: Mapping[str, Any], **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, strategies: Sequence[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["strategy"].choices = list(strategies)  # type: ignore[attr-defined]
-        self.params = list(schema.get("properties", {}))
-        for name, facts in schema.get("properties", {}).items():
-            self.fields[f"param_{name}"] = param_field(name, facts)
-        for name in self.offered_limits:
-            self.fields[f"limit_{name}"] = limit_field(name)
-
-    @property
-    def texts(self) -> dict[str, str]:
-        """The parameters as typed, for the strategy's own reading."""
-        return {name: self._text(f"param_{name}") for name in self.params}
 
     @property
     def given(self) -> dict[str, Any]:
         """The request in the API's fields, without ``params``, which the strategy reads from `texts`."""
-        given: dict[str, Any] = {name: self._text(name) for name in ("strategy", "exchange", "timeframe", "capital")}
-        given["symbol"] = self._text("symbol").upper()
+        given: dict[str, Any] = {name: self.text(name) for name in ("strategy", "exchange", "timeframe", "capital")}
+        given["symbol"] = self.text("symbol").upper()
         given |= {name: (self.cleaned_data.get(name) or Decimal(0)) / HUNDRED for name in ("fee", "slippage")}
-        given |= {name: self._text(name) or None for name in ("since", "until")}
-        limits = {name: self._text(f"limit_{name}") for name in self.offered_limits}
-        given["limits"] = {name: text for name, text in limits.items() if text}
+        given |= {name: self.text(name) or None for name in ("since", "until")}
+        given["limits"] = self.limits
         return given
-
-    def _text(self, name: str) -> str:
-        value = self.cleaned_data.get(name)
-        return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value).strip()
-
-    def refuse(self, errors: Mapping[str, str]) -> None:
-        """Put the domain's errors to their fields; what belongs to none stands above the form."""
-        for name, text in errors.items():
-            field = name.replace("params.", "param_").replace("limits.", "limit_")
-            self.add_error(field if field in self.fields else None, text)
-
-    @property
-    def param_fields(self) -> list[forms.BoundField]:
-        return [self[f"param_{name}"] for name in self.params]
-
-    @property
-    def protection_fields(self) -> list[forms.BoundField]:
-        return [self[f"limit_{name}"] for name in PROTECTIONS if name in self.offered_limits]
-
-    @property
-    def further_limit_fields(self) -> list[forms.BoundField]:
-        return [self[f"limit_{name}"] for name in self.offered_limits if name not in PROTECTIONS]
-
-    @property
-    def further_limits_used(self) -> bool:
-        return any(field.value() or field.errors for field in self.further_limit_fields)
 
 
 class SweepForm(BacktestForm):
@@ -184,7 +136,7 @@ class SweepForm(BacktestForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in (*self.params, *(f"{PREFIX}{limit}" for limit in SWEPT)):
+        for name in self.grid_names:
             label = (self.fields.get(f"param_{name}") or self.fields[f"limit_{name.removeprefix(PREFIX)}"]).label
             self.fields[f"grid_{name}"] = forms.CharField(
                 label=f"{label}: values to try", required=False, max_length=400, widget=_typed(placeholder="as above")
@@ -194,7 +146,7 @@ class SweepForm(BacktestForm):
     def plan(self) -> dict[str, Any]:
         """The sweep's own fields as the API takes them."""
         given, folds = self.cleaned_data, self.cleaned_data.get("folds")
-        grid = {name: listed(self._text(f"grid_{name}")) for name in self.grid_names if self._text(f"grid_{name}")}
+        grid = {name: listed(self.text(f"grid_{name}")) for name in self.grid_names if self.text(f"grid_{name}")}
         constraints = {
             metric: {bound: given[field]}
             for field, (metric, bound) in CONSTRAINTS.items()
@@ -210,7 +162,7 @@ class SweepForm(BacktestForm):
         }
 
     def refuse(self, errors: Mapping[str, str]) -> None:
-        named = {name: field for field, (metric, _) in CONSTRAINTS.items() for name in (f"constraints.{metric}",)}
+        named = {f"constraints.{metric}": field for field, (metric, _) in CONSTRAINTS.items()}
         named |= {"walk_forward": "folds", "walk_forward.in_sample": "in_sample"}
         super().refuse({named.get(name, name.replace("grid.", "grid_")): text for name, text in errors.items()})
 
