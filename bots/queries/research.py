@@ -56,6 +56,14 @@ class ResearchView:
     reproduced: bool | None = None
 
 
+def pace(job: ResearchView, at: datetime) -> float | None:
+    """Candles per second so far; None before there is anything to count."""
+    if job.started_at is None or not job.candles or job.state != JobState.RUNNING:
+        return job.candles_per_second
+    seconds = (at - job.started_at).total_seconds()
+    return job.candles * job.progress / 100 / seconds if seconds > 0 else None
+
+
 def backtest_model(user: User | None, backtest_id: int) -> Backtest:
     """Raises Backtest.DoesNotExist; without a user, anybody's."""
     rows = Backtest.objects.all() if user is None else Backtest.objects.for_user(user)

@@ -19,9 +19,8 @@ from bots.core.result_pack import unpack_document
 from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest
 from bots.queries import research
-from bots.views.backtests import digits
-from bots.views.chart import THRESHOLDS
-from bots.views.shell import found_or_404, signed_in, user_of
+from bots.views.candle_drawing import drawn
+from bots.views.shell import digits, found_or_404, signed_in, user_of
 from exchanges.core.aggregate import aggregate
 from exchanges.core.candle_pack import places_of
 from exchanges.core.candles import TIMEFRAMES, Candles, Floats, timeframe_ms, to_ms
@@ -56,9 +55,9 @@ def backtest_chart(request: HttpRequest, backtest_id: int) -> JsonResponse:
     shown = _shown(row, one)
     if not len(shown.candles):
         return JsonResponse({"trouble": "The candles of this backtest are no longer stored."})
-    drawn = _document(row, document, shown)
-    cache.set(key, drawn, CHART_HOLDS)
-    return JsonResponse(drawn)
+    told = _document(row, document, shown)
+    cache.set(key, told, CHART_HOLDS)
+    return JsonResponse(told)
 
 
 def _shown(row: Backtest, trade: Mapping[str, Any] | None) -> Shown:
@@ -87,23 +86,13 @@ def _coarser(candles: Candles, timeframe: str) -> Shown:
 
 
 def _document(row: Backtest, document: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
-    """What the chart's script reads; times in epoch seconds, unknown values None."""
-    candles, held = shown.candles, document["open_position"]
-    times = (candles.opened_at // 1000).tolist()
-    drawn = [(name, column) for name, column in shown.indicators.items() if name != "close"]
-    params = row.request["params"]
+    held = document["open_position"]
+    marks = _markers(document["trades"], held, shown, row.symbol.split("/")[0])
     return {
         "symbol": row.symbol,
         "timeframe": shown.timeframe,
-        "tick": _tick(document["market"], candles),
-        "candles": [[time, *rest[1:]] for time, rest in zip(times, candles.rows(), strict=True)],
-        "overlays": [{"name": name, "values": _values(column)} for name, column in drawn if _priced(column, candles)],
-        "panes": [
-            {"name": name, "values": _values(column), "lines": _lines(name, params)}
-            for name, column in drawn
-            if not _priced(column, candles)
-        ],
-        "markers": _markers(document["trades"], held, shown, row.symbol.split("/")[0]),
+        "tick": _tick(document["market"], shown.candles),
+        **drawn(shown.candles, shown.indicators, row.request["params"], marks),
         "entry_price": None if held is None else float(held["entry_price"]),
     }
 
@@ -136,20 +125,6 @@ def _tick(market: Mapping[str, str | None] | None, candles: Candles) -> float:
         return float(Decimal(market["price_tick"]))
     places = places_of(candles.close)
     return float(10.0 ** -min(8 if places is None else places, 8))
-
-
-def _values(column: Floats) -> list[float | None]:
-    return [None if np.isnan(value) else value for value in column.tolist()]
-
-
-def _priced(column: Floats, candles: Candles) -> bool:
-    """Whether an indicator lives on the price's scale."""
-    known = column[~np.isnan(column)]
-    return bool(len(known)) and 0.5 < float(np.median(known)) / float(np.median(candles.close)) < 2
-
-
-def _lines(name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"label": word, "value": float(params[word])} for word in THRESHOLDS.get(name, ()) if word in params]
 
 
 @signed_in

@@ -1,6 +1,5 @@
 """Backtests: the list, the form, one on its way or with its report, and what may be done with it."""
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +18,19 @@ from bots.queries import research
 from bots.queries.curves import curves_of
 from bots.queries.research import ResearchView
 from bots.views import research_entries as entered
+from bots.views import research_new
 from bots.views.figures_table import rows_of, years_of
 from bots.views.plots import report_plots
-from bots.views.shell import PER_PAGE, PER_TAB, cursor, found_or_404, live_page, signed_in, user_of
+from bots.views.shell import PER_PAGE, PER_TAB, cursor, digits, found_or_404, live_page, signed_in, user_of
+
+NEW = research_new.Kind(
+    BacktestForm,
+    entered.DEFAULTS,
+    "backtest_new",
+    "bots_backtest",
+    backtests.submit,
+    research_tasks.research_backtest,
+)
 
 
 @signed_in
@@ -34,35 +43,7 @@ def backtest_list(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "POST"])
 def backtest_new(request: HttpRequest) -> HttpResponse:
-    """GET shows the form, filled in from a link; POST submits, or only redraws it."""
-    user = user_of(request)
-    if request.method == "GET":
-        return _form_page(request, {**entered.DEFAULTS, **entered.from_link(user, request)})
-    entries = request.POST.dict()
-    if "refresh" in entries:
-        return _form_page(request, entries)
-    form = entered.form_for(BacktestForm, entries, request.POST)
-    if form.is_valid():
-        try:
-            row = backtests.submit(user, entered.asked_of(form), timezone.now(), actor_of(request))
-        except entered.REFUSALS as refused:
-            form.refuse(entered.why(refused))
-        else:
-            research_tasks.ring(research_tasks.research_backtest, row.pk)
-            return redirect("bots_backtest", row.pk)
-    return _form_page(request, entries, form)
-
-
-def _form_page(request: HttpRequest, entries: entered.Entries, form: BacktestForm | None = None) -> HttpResponse:
-    context = {
-        "form": form or entered.form_for(BacktestForm, entries),
-        "chosen": entered.strategy_of(entries),
-        "reach": entered.reach_of(entries),
-        **entered.known_markets(),
-    }
-    partial = bool(getattr(request, "htmx", False))
-    name = "bots/_backtest_new_form.html" if partial else "bots/backtest_new.html"
-    return render(request, name, context, status=200 if form is None else 422)
+    return research_new.answer(request, NEW)
 
 
 @signed_in
@@ -72,7 +53,7 @@ def backtest_detail(request: HttpRequest, backtest_id: int) -> HttpResponse:
     user, at = user_of(request), timezone.now()
     row = found_or_404(lambda: research.backtest_model(user, backtest_id))
     view = research.backtest_view(row, at)
-    context = {"at": at, "job": view, "quote": view.symbol.split("/")[-1], "pace": pace(view, at)}
+    context = {"at": at, "job": view, "quote": view.symbol.split("/")[-1], "pace": research.pace(view, at)}
     if view.state != JobState.DONE:
         return live_page(request, "backtest_progress", context)
     if getattr(request, "htmx", False):
@@ -80,14 +61,6 @@ def backtest_detail(request: HttpRequest, backtest_id: int) -> HttpResponse:
     if view.kind == Backtest.Kind.CHECKS:
         return render(request, "bots/backtest_checks.html", context)
     return render(request, "bots/backtest_report.html", {**context, **_report(request, row, view)})
-
-
-def pace(job: ResearchView, at: Any) -> float | None:
-    """Candles per second so far; None before there is anything to count."""
-    if job.started_at is None or not job.candles or job.state != JobState.RUNNING:
-        return job.candles_per_second
-    seconds = (at - job.started_at).total_seconds()
-    return job.candles * job.progress / 100 / seconds if seconds > 0 else None
 
 
 def _report(request: HttpRequest, row: Backtest, view: ResearchView) -> Mapping[str, Any]:
@@ -101,28 +74,13 @@ def _report(request: HttpRequest, row: Backtest, view: ResearchView) -> Mapping[
         "rows": rows_of(stats, quote),
         "years": years_of(result["monthly_returns_pct"]),
         "plots": None if curves is None else report_plots(curves),
-        "page": research.trades_of(row, limit=PER_TAB, after=after(request)),
-        "after": after(request) or 0,
+        "page": research.trades_of(row, limit=PER_TAB, after=digits(request, "after")),
+        "after": digits(request, "after") or 0,
         "trade": digits(request, "trade"),
         "base": view.symbol.split("/")[0],
         "first_time": row.repeats_id,
-        "paper": paper_entries(view.request),
+        "paper": entered.paper_entries(view.request),
     }
-
-
-def paper_entries(asked: Mapping[str, Any]) -> Mapping[str, str]:
-    """The new-bot form's fields, filled in for paper; sent to be redrawn there, not to start anything."""
-    entries = {name: value for name, value in entered.entries_of(asked).items() if name not in ("since", "until")}
-    return {**entries, "mode": "paper", "token": uuid.uuid4().hex, "refresh": "1"}
-
-
-def after(request: HttpRequest) -> int | None:
-    return digits(request, "after")
-
-
-def digits(request: HttpRequest, name: str) -> int | None:
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
 @signed_in

@@ -7,7 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from bots.queries import history, runs
 from bots.queries.shapes import RunView, TradeFilter, TradeView
+from bots.views.candle_drawing import drawn
 from bots.views.shell import found_or_404, signed_in, user_of
 from exchanges import market_data
 from exchanges.core.candles import Candles, Floats, from_ms, timeframe_ms, to_ms
@@ -25,8 +25,6 @@ from strategies.core.errors import ParameterError, UnknownStrategy
 
 SHOWN, MOST = 300, 1000
 MOST_MARKS = 500
-#: Indicators that have lines of their own to cross, by the parameter that sets them.
-THRESHOLDS = {"rsi": ("oversold", "overbought")}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,24 +88,13 @@ def _picture(request: HttpRequest, run: RunView, at: datetime) -> Picture:
 
 
 def document(picture: Picture) -> dict[str, Any]:
-    """What the chart's script reads; times in epoch seconds, unknown values None."""
-    run, candles = picture.run, picture.candles
-    times = (candles.opened_at // 1000).tolist()
-    drawn = {name: values for name, values in picture.indicators.items() if name != "close"}
+    run = picture.run
+    marks = [_marker(trade, run.timeframe, run.base) for trade in reversed(picture.trades)]
     return {
         "symbol": run.symbol,
         "timeframe": run.timeframe,
         "tick": float(picture.tick),
-        "candles": [[time, *row[1:]] for time, row in zip(times, candles.rows(), strict=True)],
-        "overlays": [
-            {"name": name, "values": _values(values)} for name, values in drawn.items() if _at_price(values, candles)
-        ],
-        "panes": [
-            {"name": name, "values": _values(values), "lines": _lines(name, run.params)}
-            for name, values in drawn.items()
-            if not _at_price(values, candles)
-        ],
-        "markers": [_marker(trade, run.timeframe, run.base) for trade in reversed(picture.trades)],
+        **drawn(picture.candles, picture.indicators, run.params, marks),
         "entry_price": float(run.position.entry_price) if run.position and run.status != "stopped" else None,
     }
 
@@ -141,23 +128,5 @@ def _marker(trade: TradeView, timeframe: str, base: str) -> dict[str, Any]:
     }
 
 
-def _values(column: Floats) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in column.tolist()]
-
-
 def _decimal(value: float) -> Decimal | None:
     return None if math.isnan(value) else from_float(value)
-
-
-def _at_price(column: Floats, candles: Candles) -> bool:
-    """Whether an indicator lives on the price's scale and so belongs over the candles."""
-    known = column[~np.isnan(column)]
-    if not len(known):
-        return False
-    ratio = float(np.median(known)) / float(np.median(candles.close))
-    return 0.5 < ratio < 2
-
-
-def _lines(name: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    named = [(word, params[word]) for word in THRESHOLDS.get(name, ()) if word in params]
-    return [{"label": word, "value": float(value)} for word, value in named]

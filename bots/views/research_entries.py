@@ -1,6 +1,7 @@
 """The entries of a backtest or sweep form: from a link, an earlier one, a bot or a rule, and what they cover."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,12 @@ def sweep_entries(request: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[s
         "folds": walk["folds"],
         "in_sample": round(100 * walk["in_sample"]),
     }
+
+
+def paper_entries(asked: Mapping[str, Any]) -> Mapping[str, str]:
+    """The new-bot form's fields, filled in for paper; sent to be redrawn there, not to start anything."""
+    entries = {name: value for name, value in entries_of(asked).items() if name not in ("since", "until")}
+    return {**entries, "mode": "paper", "token": uuid.uuid4().hex, "refresh": "1"}
 
 
 def strategy_of(entries: Entries) -> StrategyView | None:

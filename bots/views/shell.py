@@ -73,6 +73,12 @@ def dialog_page(request: HttpRequest, name: str, context: Mapping[str, Any], sta
     return render(request, template, dict(context), status=status)
 
 
+def digits(request: HttpRequest, name: str) -> int | None:
+    """A small whole number of the address; anything else is None."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
 def cursor(request: HttpRequest) -> int | None:
     """``?before=`` as an id; anything else is the first page."""
     text = request.GET.get("before", "")

@@ -20,11 +20,20 @@ from bots.models import JobState
 from bots.queries import research
 from bots.queries.research import ResearchView
 from bots.views import research_entries as entered
-from bots.views.backtests import after, pace, paper_entries
+from bots.views import research_new
 from bots.views.figures_table import BY_NAME, Figure, shown
 from bots.views.plots import SHADES
-from bots.views.shell import PER_PAGE, cursor, found_or_404, live_page, signed_in, user_of
+from bots.views.shell import PER_PAGE, cursor, digits, found_or_404, live_page, signed_in, user_of
 
+NEW = research_new.Kind(
+    SweepForm,
+    entered.SWEEP_DEFAULTS,
+    "sweep_new",
+    "bots_sweep",
+    sweeps.submit,
+    research_tasks.research_sweep,
+    hands=research_tasks.HANDS,
+)
 COLUMNS = ("return_pct", "sharpe_daily_365", "profit_factor", "win_rate_pct", "closed_trades", "max_drawdown_pct")
 #: Values of one parameter that a heatmap can show.
 MOST_SIDE = 25
@@ -40,35 +49,7 @@ def sweep_list(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "POST"])
 def sweep_new(request: HttpRequest) -> HttpResponse:
-    user = user_of(request)
-    if request.method == "GET":
-        return _form_page(request, {**entered.SWEEP_DEFAULTS, **entered.from_link(user, request)})
-    entries = request.POST.dict()
-    if "refresh" in entries:
-        return _form_page(request, entries)
-    form = entered.form_for(SweepForm, entries, request.POST)
-    if form.is_valid():
-        try:
-            row = sweeps.submit(user, entered.asked_of(form), timezone.now(), actor_of(request))
-        except entered.REFUSALS as refused:
-            form.refuse(entered.why(refused))
-        else:
-            for _ in range(research_tasks.HANDS):
-                research_tasks.ring(research_tasks.research_sweep, row.pk)
-            return redirect("bots_sweep", row.pk)
-    return _form_page(request, entries, form)
-
-
-def _form_page(request: HttpRequest, entries: entered.Entries, form: Any = None) -> HttpResponse:
-    context = {
-        "form": form or entered.form_for(SweepForm, entries),
-        "chosen": entered.strategy_of(entries),
-        "reach": entered.reach_of(entries),
-        **entered.known_markets(),
-    }
-    partial = bool(getattr(request, "htmx", False))
-    name = "bots/_sweep_new_form.html" if partial else "bots/sweep_new.html"
-    return render(request, name, context, status=200 if form is None else 422)
+    return research_new.answer(request, NEW)
 
 
 @signed_in
@@ -83,7 +64,7 @@ def sweep_detail(request: HttpRequest, sweep_id: int) -> HttpResponse:
         "sets": row.sets,
         "plan": row.plan,
         "quote": view.symbol.split("/")[-1],
-        "pace": pace(view, at),
+        "pace": research.pace(view, at),
         "again_query": urlencode(entered.sweep_entries(view.request, row.plan)),
     }
     if view.state != JobState.DONE:
@@ -117,7 +98,7 @@ class Ranked:
 
 def _report(request: HttpRequest, view: ResearchView, plan: Mapping[str, Any]) -> Mapping[str, Any]:
     result: Mapping[str, Any] = view.result or {}
-    rows, start, objective = result["rows"], after(request) or 0, result["objective"]
+    rows, start, objective = result["rows"], digits(request, "after") or 0, result["objective"]
     names, quote = list(plan["grid"]), view.symbol.split("/")[-1]
     columns = [BY_NAME[name] for name in dict.fromkeys((objective, *COLUMNS))]
     across, down = axes(names, request.GET.get("x", ""), request.GET.get("y", ""))
@@ -146,7 +127,7 @@ def _ranked(
         params=[(name, str(row["params"].get(name, "—"))) for name in names],
         figures=[(figure.label, shown(figure, stats.get(figure.name), quote)) for figure in columns],
         query=urlencode(entered.entries_of(one)),
-        paper=paper_entries(one),
+        paper=entered.paper_entries(one),
         agrees=row.get("agrees"),
     )
 
