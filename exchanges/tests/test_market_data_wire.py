@@ -6,6 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from exchanges import candle_download, candle_store, market_data
+from exchanges.candle_download import Target
 from exchanges.core import demo
 from exchanges.core.candles import Candles, to_ms
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
@@ -70,7 +71,7 @@ def test_broken_answer_is_a_fault_and_leaves_the_cache_alone(binance: LoopbackEx
 @pytest.mark.django_db
 def test_download_pages_over_the_wire(binance: LoopbackExchange) -> None:
     since = AT.replace(second=0) - timedelta(days=1)
-    done = candle_download.download("binance", "BTC/USDT", "1m", since, AT, AT)
+    done = candle_download.download(Target("binance", "BTC/USDT", "1m", since, AT, AT))
     assert done.added == 1_440
     stored = candle_store.load("binance", "BTC/USDT", "1m")
     assert stored.rows() == RECORDED.closed(AT, "1m").since(since).rows()

@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 
 from accounts.management.base import instant
 from exchanges import candle_download, candle_store
+from exchanges.candle_download import Target
 from exchanges.management.candles import CandleCommand, gap_documents, gap_lines, market_of, title
 
 
@@ -22,9 +23,8 @@ class Command(CandleCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         at, market = self.at(options), market_of(options)
-        done = candle_download.download(
-            *market, options["since"], options["until"] or at, at, again=options["again"], on_progress=self.show
-        )
+        target = Target(*market, options["since"], options["until"] or at, at, again=options["again"])
+        done = candle_download.download(target, self.show)
         stored = candle_store.coverage(*market)
         gaps = stored.gaps if stored else ()
         self.progress("")
