@@ -1,34 +1,61 @@
 """Everything a run does that may end in an order: settle, look, decide, place, submit, settle."""
 
-import os
-import socket
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 
+from django.db.models import Q
+
 from bots import connect, leases, orders, reconcile
 from bots.core import sizing
+from bots.core.intent import Purpose
 from bots.core.order_state import OrderState
 from bots.models import BotRun, Mode, Order
+from bots.models.order import OrderQuerySet
 from bots.orders import Cause, Choose, LeaseLost, Placed
 from bots.situation import Ambient
 from exchanges import market_data
 from exchanges.core.decimals import ZERO
 from exchanges.core.errors import ExchangeFault
 from exchanges.core.market import Market
-from exchanges.core.orders import Quote
+from exchanges.core.orders import Quote, Side
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
+#: An immediate entry that stands at an exchange all the same is called back after this long.
+STRAY_LIFE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """``placed`` is None when another worker holds the run."""
+    """``placed`` is None when nothing could be decided yet: another worker holds the run, or a sell is in flight."""
 
     placed: Placed | None
     order: Order | None = None
+
+
+class Moment:
+    """An instant that was handed in, and how long ago that was on the clock that only goes forward."""
+
+    __slots__ = ("at", "began")
+
+    def __init__(self, at: datetime) -> None:
+        self.at, self.began = at, monotonic()
+
+    def of(self, mode: str) -> datetime:
+        """When a pass over many runs or accounts comes to one of this mode.
+
+        Live requests are signed with it, so it goes on in whole seconds: the last of many would be refused as too old.
+        Paper keeps the instant of the whole pass, and with it the backtest's trades.
+        """
+        return self.at if mode == Mode.PAPER else passed(self.at, self.began)
+
+
+def passed(at: datetime, began: float) -> datetime:
+    """``at`` and the whole seconds since the monotonic ``began``."""
+    return at + timedelta(seconds=int(monotonic() - began))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +71,8 @@ class Turn:
     began: float
 
     def now(self) -> datetime:
-        """``at`` and the whole seconds since: a request is signed with the claim's instant, not with the turn's."""
-        return self.at + timedelta(seconds=int(monotonic() - self.began))
+        """A request is signed with the claim's instant, not with the turn's."""
+        return passed(self.at, self.began)
 
     def skew(self) -> timedelta:
         """How far the exchange's clock is from this one."""
@@ -54,25 +81,46 @@ class Turn:
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"[:64]
+    return leases.owner_name()
 
 
-def act(run: BotRun, cause: Cause, choose: Choose, at: datetime, *, stale: bool = False) -> Acted:
-    """One lease, facts first, one decision, at most one order. Raises ExchangeFault; then nothing was decided."""
+@contextmanager
+def turn_at(run: BotRun, at: datetime) -> Iterator[Turn | None]:
+    """The run's lease with all that a turn needs; None while another worker holds it. Raises ExchangeFault."""
     actor, began = worker_name(), monotonic()
     with leases.leased(run, actor, at) as epoch, suppress(LeaseLost):
-        if epoch is not None:
+        if epoch is None:
+            yield None
+        else:
             exchange = connect.open_account(run.account, at)
             market = market_data.market(run.exchange, run.symbol, at)
-            return _take(Turn(run, epoch, exchange, market, actor, at, began), cause, choose, stale=stale)
-    return Acted(None)
+            yield Turn(run, epoch, exchange, market, actor, at, began)
 
 
-def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool) -> Acted:
+def act(
+    run: BotRun, cause: Cause, choose: Choose, at: datetime, *, stale: bool = False, full_exit: bool = False
+) -> Acted:
+    """One lease, facts first, one decision, at most one order. Raises ExchangeFault; then nothing was decided.
+
+    ``full_exit``: should the run hold something, all of it is to be sold, so whatever rests is called back first.
+    """
+    acted = Acted(None)
+    with turn_at(run, at) as turn:
+        if turn is not None:
+            acted = _take(turn, cause, choose, stale=stale, full_exit=full_exit)
+    return acted
+
+
+def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool, full_exit: bool) -> Acted:
     quote = turn.exchange.fetch_quote(turn.run.symbol)
     # Who holds something may have to sell it: then no other answer is waited for.
     holding = not sizing.flat(turn.run.held, quote.bid, turn.market)
     settle_open_orders(turn, holding=holding)
+    call_back_due(turn)
+    turn.run.refresh_from_db(fields=["held"])
+    holding = not sizing.flat(turn.run.held, quote.bid, turn.market)
+    if full_exit and holding and not clear_resting(turn, "an exit comes first"):
+        return Acted(None)
     ambient = look(turn, quote, holding=holding, stale=stale)
     for order in turn.run.orders.filter(state=OrderState.PLANNED).select_related("run", "account").order_by("id"):
         # A dead worker wrote it down and never sent it: it is sent now if still fresh, else ended unsent.
@@ -92,6 +140,62 @@ def settle_open_orders(turn: Turn, *, holding: bool) -> None:
         except ExchangeFault:
             if not holding:
                 raise
+
+
+def call_back_due(turn: Turn) -> None:
+    """Orders that have rested for as long as they might: canceled, then fetched; what follows is decided anew."""
+    for order in due_back(turn.run.orders.all(), turn.now()):
+        # Without an answer it stays in flight, which closes the door to entries and to no exit.
+        with suppress(ExchangeFault):
+            call_back(order, turn.exchange, "rested as long as it might", turn.actor, turn.now())
+
+
+def due_back(rows: OrderQuerySet, at: datetime) -> OrderQuerySet:
+    """Open orders whose time at the exchange is over, as decided, or since an entry should not rest there at all."""
+    strayed = Q(purpose=Purpose.ENTRY.value, rests=False, send_at__lt=at - STRAY_LIFE)
+    return _at_exchange(rows).filter(Q(rest_until__lte=at) | strayed)
+
+
+def clear_resting(turn: Turn, why: str, keep: Collection[str] = ()) -> bool:
+    """Call back whatever of the run rests at the exchange, but for the legs to ``keep``; settled before it returns.
+
+    False while a resting sell may still be executed: the same coins must not be offered twice. A buy whose end is not
+    known yet is no obstacle: what it may still buy is sold by the next pass.
+    """
+    run = turn.run
+    for order in run.orders.resting().filter(state=OrderState.PLANNED):
+        if leg_of(order) not in keep:
+            orders.transition(order, OrderState.EXPIRED_UNSENT, why, turn.actor, turn.now())
+    for order in _at_exchange(run.orders.all()):
+        if leg_of(order) not in keep:
+            with suppress(ExchangeFault):
+                call_back(order, turn.exchange, why, turn.actor, turn.now())
+    return not any(leg_of(order) not in keep for order in run.orders.resting().filter(side=Side.SELL.value))
+
+
+def clear_run(run: BotRun, why: str, at: datetime) -> bool:
+    """The same in a turn of its own; False also while another worker holds the run. Raises ExchangeFault."""
+    cleared = False
+    with turn_at(run, at) as turn:
+        if turn is not None:
+            settle_open_orders(turn, holding=True)
+            cleared = clear_resting(turn, why)
+    return cleared
+
+
+def call_back(order: Order, exchange: Exchange, why: str, actor: str, at: datetime) -> None:
+    """Cancel, then fetch: only what the exchange says afterwards counts. A cancel that changed nothing is repeated."""
+    orders.cancel(order, exchange, why, actor, at)
+    reconcile.settle(order, exchange, actor, at)
+
+
+def leg_of(order: Order) -> str:
+    return order.intent.slot_leg
+
+
+def _at_exchange(rows: OrderQuerySet) -> OrderQuerySet:
+    standing = rows.resting().filter(state__in=[OrderState.OPEN, OrderState.PARTIAL, OrderState.CANCELING])
+    return standing.select_related("run", "account", "account__key", "account__wallet").order_by("id")
 
 
 def look(turn: Turn, quote: Quote, *, holding: bool, stale: bool) -> Ambient:

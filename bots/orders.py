@@ -23,9 +23,10 @@ from bots.core.risk import Situation, check
 from bots.ledger import locked_position
 from bots.models import ACTIVE, BotRun, Decision, Order, OrderEvent, TradingAccount
 from bots.situation import Ambient, gates_against, situation
+from exchanges.core.decimals import ZERO
 from exchanges.core.errors import DuplicateOrder, ExchangeFault, RateLimited, Refused
 from exchanges.core.market import Market
-from exchanges.core.orders import OrderReport
+from exchanges.core.orders import OrderReport, Side
 from exchanges.core.port import Exchange
 
 Choose = Callable[[Situation], Decided | None]
@@ -125,6 +126,8 @@ def _write_down(run: BotRun, cause: Cause, intent: OrderIntent, now: Situation, 
         price=intent.price,
         limit_price=intent.limit_price,
         stop_price=intent.stop_price,
+        rests=intent.rests,
+        rest_until=intent.rest_until,
         planned_at=at,
         expires_at=at + PLAN_LIFE,
         next_settle_at=at,
@@ -218,6 +221,7 @@ def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at:
         busy_legs=now.busy_legs - {intent.slot_leg},
         open_orders=max(0, now.open_orders - 1),
         orders_last_minute=max(0, now.orders_last_minute - 1),
+        selling=now.selling - (intent.amount if intent.side is Side.SELL else ZERO),
     )
     return check(intent, others)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -110,14 +111,25 @@ def exposure_of_others(run: BotRun) -> Decimal:
     return cost + sum(((amount - filled) * price for amount, filled, price in planned), ZERO)
 
 
+def orders_in_flight(run: BotRun) -> dict[str, Any]:
+    """What the account's orders that are not final say: how many, the busy legs, what the run's own may still sell."""
+    rows = Order.objects.filter(account_id=run.account_id).live()
+    live = list(rows.values_list("slot", "run_id", "side", "amount", "filled"))
+    prefix = f"{run.account_id}:{run.symbol}:"
+    mine = (amount - filled for _, of, side, amount, filled in live if of == run.pk and side == Side.SELL)
+    return {
+        "open_orders": len(live),
+        "busy_legs": frozenset(slot.removeprefix(prefix) for slot, *_ in live if slot.startswith(prefix)),
+        "selling": sum(mine, ZERO),
+    }
+
+
 def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, at: datetime) -> Situation:
     """The run's facts as of now; ``row`` is its position, locked by the caller when an order may follow."""
     position = position_of(row)
     holding = position.amount > 0
     price = ambient.quote.price_for(Side.SELL if holding else Side.BUY)
     equity = run.capital + position.profit(ambient.quote.bid)
-    live = list(Order.objects.filter(account_id=run.account_id).live().values_list("slot", flat=True))
-    prefix = f"{run.account_id}:{run.symbol}:"
     gate, level, reason = worst_gate(run)
     limits, of_user = limits_of_all([run])[run.pk]
     books = breakers.books_of(run, row, at)
@@ -135,11 +147,9 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         day_start_equity=row.day_start_equity if same_day and row.day_start_equity is not None else equity,
         free=ambient.free_quote,
         exposure=exposure_of_others(run),
-        open_orders=len(live),
         orders_last_minute=recent.count(),
         loss_streak=row.loss_streak,
         last_loss_at=row.last_loss_at,
-        busy_legs=frozenset(slot.removeprefix(prefix) for slot in live if slot.startswith(prefix)),
         gate=gate,
         gate_reason=f"{reason} ({level})" if level else "",
         permit=permit(run, at),
@@ -148,4 +158,5 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         skew=ambient.skew,
         banned_until=run.account.banned_until,
         breakers=breakers.standing(run, limits, of_user, books, at),
+        **orders_in_flight(run),
     )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bots import acting, opinions
+from bots.acting import Moment
 from bots.core import sizing
 from bots.core.codes import MEANING, Code
 from bots.core.decision import Decided, Opinion, decide, hold
@@ -64,14 +65,15 @@ def due_markets(at: datetime, timeframe: str | None = None) -> list[MarketKey]:
 
 def tick_due(at: datetime, timeframe: str | None = None) -> TickReport:
     """Every due market, one after the other, in this process."""
-    report = TickReport()
+    report, moment = TickReport(), Moment(at)
     for key in due_markets(at, timeframe):
-        report.add(tick_market(key, at))
+        report.add(tick_market(key, at, moment))
     return report
 
 
-def tick_market(key: MarketKey, at: datetime) -> TickReport:
-    """All due runs of one market on its unseen closed candles as of ``at``."""
+def tick_market(key: MarketKey, at: datetime, moment: Moment | None = None) -> TickReport:
+    """All due runs of one market on its unseen closed candles as of ``at``; ``moment`` is when the pass began."""
+    moment = moment or Moment(at)
     runs = list(
         BotRun.objects.due(at)
         .filter(exchange=key.exchange, symbol=key.symbol, timeframe=key.timeframe)
@@ -99,7 +101,7 @@ def tick_market(key: MarketKey, at: datetime) -> TickReport:
         return report
     voices = {name: Voice(strategy, strategy.signals(candles), candles) for name, strategy in built.items()}
     stale = market_data.stale(candles, key.timeframe, at)
-    _decide_all(runs, voices, candles, market, stale, report, at)
+    _decide_all(runs, voices, candles, market, stale, report, moment)
     return report
 
 
@@ -110,8 +112,9 @@ def _decide_all(
     market: Market,
     stale: bool,
     report: TickReport,
-    at: datetime,
+    moment: Moment,
 ) -> None:
+    at = moment.at
     idle: list[BotRun] = []
     rows: list[Decision] = []
     told: dict[tuple[object, ...], tuple[Opinion, Decided]] = {}
@@ -121,7 +124,9 @@ def _decide_all(
         acting_on = index_to_act_on(run, voice, first, market, at)
         untouched = (index for index in range(first, len(candles)) if index != acting_on)
         rows.extend(_row(run, voice, index, market, told, at) for index in untouched)
-        if acting_on is None or _act_on(run, voice.opinion(acting_on), stale, report, at):
+        if acting_on is None or _act_on(
+            run, voice.opinion(acting_on), stale, report, moment.of(run.mode)
+        ):
             idle.append(run)
     Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     report.decisions += len(rows)
@@ -190,7 +195,7 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         candle_key(opinion.candle_opened_at), "tick", opinion.candle_opened_at, dict(opinion.indicators), opinion.close
     )
     try:
-        acted = acting.act(run, cause, lambda now: decide(opinion, now), at, stale=stale)
+        acted = acting.act(run, cause, lambda now: decide(opinion, now), at, stale=stale, full_exit=opinion.exit)
     except ExchangeFault as fault:
         report.faults.append(_wait([run], MarketKey(run.exchange, run.symbol, run.timeframe), fault, at))
         return False

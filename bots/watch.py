@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from bots import acting, connect, lifecycle, orders, reconcile
+from bots import acting, connect, lifecycle
+from bots.acting import Moment
 from bots.core import protection, sizing
 from bots.core.codes import MEANING, Code
 from bots.core.decision import Decided, exit_intent, judged
@@ -19,12 +20,11 @@ from exchanges import market_data
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
 from exchanges.core.market import Market
-from exchanges.core.orders import OrderType, Quote
+from exchanges.core.orders import Quote
 from strategies.core.signals import Action
 
 #: Seconds between tries of an exit that did not sell.
 RETRY_EVERY = timedelta(seconds=20)
-ENTRY_LIFE = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
@@ -67,13 +67,14 @@ def _watch_all(active: BotRunQuerySet, report: WatchReport, at: datetime) -> Non
         .order_by("exchange", "symbol", "id")
     )
     prices: dict[tuple[str, str], tuple[Market, Quote] | None] = {}
+    moment = Moment(at)
     for run in runs:
         report.looked_at += 1
         name = (run.exchange, run.symbol)
         if name not in prices:
             prices[name] = _price(run, report, at)
         if (found := prices[name]) is not None:
-            _watch(run, *found, report, at)
+            _watch(run, *found, report, moment.of(run.mode))
 
 
 def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quote] | None:
@@ -92,9 +93,19 @@ def _watch(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: d
         if wish is not None:
             _sell(run, wish, report, at)
     if run.status == Status.STOPPING:
+        _clear(run, report, at)
         run.refresh_from_db()
         if (not run.close_requested or sizing.flat(run.held, quote.bid, market)) and lifecycle.finish_stop(run, at):
             report.stopped.append(run.pk)
+
+
+def _clear(run: BotRun, report: WatchReport, at: datetime) -> None:
+    """A run that stops leaves nothing behind at the exchange."""
+    if run.orders.resting().exists():
+        try:
+            acting.clear_run(run, "the run stops", at)
+        except ExchangeFault as fault:
+            report.faults.append(f"run {run.pk}: {fault.detail}")
 
 
 def _raise_peak(row: RunPosition, quote: Quote) -> None:
@@ -160,7 +171,7 @@ def _sell(run: BotRun, wish: Wish, report: WatchReport, at: datetime) -> None:
 
     cause = Cause(wish.key, "watch", indicators={})
     try:
-        acted = acting.act(run, cause, choose, at)
+        acted = acting.act(run, cause, choose, at, full_exit=True)
     except ExchangeFault as fault:
         report.faults.append(f"run {run.pk}: {fault.detail}")
         return
@@ -169,20 +180,18 @@ def _sell(run: BotRun, wish: Wish, report: WatchReport, at: datetime) -> None:
 
 
 def _call_back_entries(report: WatchReport, at: datetime) -> None:
-    """Entries that rest too long, or that a kill switch no longer allows, are canceled; then settled as ever."""
-    resting = (
-        Order.objects.filter(purpose=Purpose.ENTRY.value, state__in=["OPEN", "PARTIAL"], type=OrderType.LIMIT.value)
-        .select_related("run", "account", "account__key", "account__wallet")
-        .order_by("id")
-    )
-    for order in resting:
+    """Orders whose time is over, and entries that a kill switch or a pause no longer allows; then settled as ever."""
+    for order in acting.due_back(Order.objects.all(), at):
+        _call_back(order, "rested as long as it might", report, at)
+    entries = Order.objects.filter(purpose=Purpose.ENTRY.value, state__in=["OPEN", "PARTIAL"])
+    for order in entries.select_related("run", "account", "account__key", "account__wallet").order_by("id"):
         gate, _, _ = worst_gate(order.run)
-        old = order.send_at is not None and at - order.send_at > ENTRY_LIFE
-        if gate is Gate.ACTIVE and not old:
-            continue
-        try:
-            exchange = connect.open_account(order.account, at)
-            orders.cancel(order, exchange, "rested too long" if old else "kill switch", acting.worker_name(), at)
-            reconcile.settle(order, exchange, acting.worker_name(), at)
-        except ExchangeFault as fault:
-            report.faults.append(f"order {order.pk}: {fault.detail}")
+        if gate is not Gate.ACTIVE or order.run.status == Status.PAUSED:
+            _call_back(order, "kill switch" if gate is not Gate.ACTIVE else "the run is paused", report, at)
+
+
+def _call_back(order: Order, why: str, report: WatchReport, at: datetime) -> None:
+    try:
+        acting.call_back(order, connect.open_account(order.account, at), why, acting.worker_name(), at)
+    except ExchangeFault as fault:
+        report.faults.append(f"order {order.pk}: {fault.detail}")

@@ -1,6 +1,7 @@
 """A wish to trade, and our own risk's no."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -16,7 +17,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """``price`` is the market's at the decision, for risk and for the marketable limit's band."""
+    """``price`` is the market's at the decision, for risk and for the marketable limit's band.
+
+    ``rests``: it may wait at the exchange, until ``rest_until`` where that is given; else it is immediate-or-cancel.
+    """
 
     purpose: Purpose
     side: Side
@@ -26,10 +30,13 @@ class OrderIntent:
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     leg: str = ""
+    rests: bool = False
+    rest_until: datetime | None = None
 
     @property
     def notional(self) -> Decimal:
-        return self.amount * self.price
+        """At the market; an order that rests can only be filled at its limit or better."""
+        return self.amount * (self.limit_price if self.rests and self.limit_price is not None else self.price)
 
     @property
     def slot_leg(self) -> str:

@@ -4,77 +4,21 @@ Exits fail open and entries fail closed: a fact that is missing (None) denies an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 
 from bots.core import breaker
 from bots.core.codes import Code
 from bots.core.intent import Denial, OrderIntent, Purpose
-from bots.core.limits import Limits
-from bots.core.position import Position
-from exchanges.core.decimals import ZERO, plain
-from exchanges.core.market import Market
+from bots.core.situation import Gate as Gate
+from bots.core.situation import Permit as Permit
+from bots.core.situation import Situation as Situation
+from exchanges.core.decimals import plain
 from exchanges.core.orders import Side
 
 HUNDRED = Decimal(100)
 DEFAULT_BAND_PCT = Decimal(2)
 MAX_SKEW = timedelta(seconds=2)
-
-
-class Gate(StrEnum):
-    ACTIVE = "ACTIVE"
-    REDUCING = "REDUCING"
-    HALTED = "HALTED"
-
-
-class Permit(StrEnum):
-    """Whether live orders of this key are permitted; paper is always GRANTED."""
-
-    GRANTED = "GRANTED"
-    LIVE_DISABLED = "LIVE_DISABLED"
-    NOT_ARMED = "NOT_ARMED"
-    ARMING_EXPIRED = "ARMING_EXPIRED"
-    PAPER_ONLY = "PAPER_ONLY"
-    KEY_CAN_WITHDRAW = "KEY_CAN_WITHDRAW"
-    KEY_CHECK_STALE = "KEY_CHECK_STALE"
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that a decision of one run may know. Money in quote, amounts in base.
-
-    ``price`` is the market's now; ``cash`` the run's own money; ``free`` the account's free quote balance
-    (None: not asked); ``exposure`` the user's other positions in this quote and mode; ``equity``,
-    ``peak_equity`` and ``day_start_equity`` are the run's.
-    """
-
-    at: datetime
-    market: Market
-    limits: Limits
-    position: Position
-    price: Decimal
-    cash: Decimal
-    equity: Decimal
-    peak_equity: Decimal
-    day_start_equity: Decimal
-    free: Decimal | None = None
-    exposure: Decimal = ZERO
-    open_orders: int = 0
-    orders_last_minute: int = 0
-    loss_streak: int = 0
-    last_loss_at: datetime | None = None
-    busy_legs: frozenset[str] = frozenset()
-    gate: Gate = Gate.ACTIVE
-    gate_reason: str = ""
-    permit: Permit = Permit.GRANTED
-    paused: bool = False
-    stale: bool = False
-    skew: timedelta | None = None
-    banned_until: datetime | None = None
-    breakers: tuple[breaker.Breaker, ...] = ()
-
 
 Check = Callable[[OrderIntent, Situation], Denial | None]
 
@@ -209,7 +153,7 @@ def order_is_large_enough(intent: OrderIntent, now: Situation) -> Denial | None:
 
 
 def limit_price_within_band(intent: OrderIntent, now: Situation) -> Denial | None:
-    if intent.limit_price is None or now.price <= 0:
+    if intent.limit_price is None or now.price <= 0 or _waits_for_better(intent, now):
         return None
     band = now.limits.price_band_pct or DEFAULT_BAND_PCT
     far = abs(intent.limit_price - now.price) / now.price * HUNDRED
@@ -217,6 +161,12 @@ def limit_price_within_band(intent: OrderIntent, now: Situation) -> Denial | Non
     if far > band + now.market.price_tick / now.price * HUNDRED:
         return Denial(Code.PRICE_BAND, f"The limit is {far:.2f} % from the market; {plain(band)} % is allowed.")
     return None
+
+
+def _waits_for_better(intent: OrderIntent, now: Situation) -> bool:
+    """A buy that rests under the market, or a sell over it, cannot be filled at a bad price."""
+    limit = now.price if intent.limit_price is None else intent.limit_price
+    return intent.rests and (limit <= now.price if intent.side is Side.BUY else limit >= now.price)
 
 
 def order_notional_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
@@ -230,7 +180,7 @@ def order_notional_within_limit(intent: OrderIntent, now: Situation) -> Denial |
 
 def position_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_position_notional
-    after = (now.position.amount + intent.amount) * intent.price
+    after = now.position.amount * intent.price + intent.notional
     if is_entry(intent) and most is not None and after > most:
         return Denial(
             Code.MAX_EXPOSURE_SYMBOL, f"The position would be worth {plain(after)}; {plain(most)} is the limit."
@@ -240,7 +190,7 @@ def position_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
 
 def exposure_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_exposure
-    after = now.exposure + (now.position.amount + intent.amount) * intent.price
+    after = now.exposure + now.position.amount * intent.price + intent.notional
     if is_entry(intent) and most is not None and after > most:
         return Denial(
             Code.MAX_EXPOSURE_ACCOUNT, f"Open positions would be worth {plain(after)}; {plain(most)} is the limit."
@@ -267,6 +217,14 @@ def exit_within_position(intent: OrderIntent, now: Situation) -> Denial | None:
     return None
 
 
+def nothing_is_sold_twice(intent: OrderIntent, now: Situation) -> Denial | None:
+    """Whatever the legs are called: all sells in flight together may sell no more than is held."""
+    if intent.side is Side.SELL and intent.amount + now.selling > now.position.amount:
+        text = f"Orders that are not settled yet may still sell {plain(now.selling)} {now.market.base} of it."
+        return Denial(Code.UNRESOLVED_ORDER, text)
+    return None
+
+
 CHECKS: tuple[Check, ...] = (
     trading_is_not_halted,
     entries_are_allowed,
@@ -284,6 +242,7 @@ CHECKS: tuple[Check, ...] = (
     order_rate_within_limit,
     open_orders_within_limit,
     exit_within_position,
+    nothing_is_sold_twice,
     amount_fits_the_market,
     order_is_large_enough,
     limit_price_within_band,

@@ -22,6 +22,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
     def in_flight(self) -> "OrderQuerySet":
         return self.filter(state__in=IN_FLIGHT)
 
+    def resting(self) -> "OrderQuerySet":
+        """What may be waiting at the exchange and can be called back: entries, and whatever was sent to rest."""
+        return self.live().filter(Q(rests=True) | Q(purpose=Purpose.ENTRY.value))
+
 
 class Order(models.Model):
     """Written before it is sent, sent at most once, and then settled until its end is known."""
@@ -39,6 +43,8 @@ class Order(models.Model):
     price = ExactDecimalField(**MONEY, help_text="The market's price at the decision.")
     limit_price = ExactDecimalField(**MONEY, null=True)
     stop_price = ExactDecimalField(**MONEY, null=True)
+    rests = models.BooleanField(default=False, help_text="May wait at the exchange; else immediate-or-cancel.")
+    rest_until = models.DateTimeField(null=True, help_text="When it is called back; empty: not by time.")
     state = models.CharField(
         max_length=14, default=OrderState.PLANNED.value, choices=[(s.value, s.value) for s in OrderState]
     )
@@ -106,7 +112,9 @@ class Order(models.Model):
             self.price,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
-            leg=self.slot.rsplit(":", 1)[1],
+            leg=self.slot.split(":", 2)[2],
+            rests=self.rests,
+            rest_until=self.rest_until,
         )
 
     @property
@@ -123,7 +131,7 @@ class Order(models.Model):
             sent_at=self.send_at,
             limit_price=self.limit_price,
             stop_price=self.stop_price,
-            immediate=self.type == OrderType.LIMIT,
+            immediate=self.type == OrderType.LIMIT and not self.rests,
         )
 
 

@@ -1,16 +1,23 @@
 """A turn at a run: facts first, one decision, at most one order, and a fault never hides what was sent."""
 
+from dataclasses import replace
 from decimal import Decimal as D
 from functools import partial
 
 import pytest
 
-from bots import acting, leases, orders
+from accounts.audit import CONSOLE
+from bots import acting, leases, lifecycle, orders, watch
+from bots.core.codes import Code
+from bots.core.decision import Decided, judged
+from bots.core.intent import OrderIntent, Purpose
 from bots.core.order_state import OrderState
-from bots.models import BotRun, Decision, Order
+from bots.core.risk import Situation
+from bots.models import BotRun, Decision, Order, Status
 from bots.orders import Cause, LeaseLost
 from bots.tests.desk import Desk, after, buy, sell
 from exchanges.core.errors import ExchangeFault, RateLimited, Unavailable
+from exchanges.core.orders import OrderType, Side
 from exchanges.testing import FakeExchange
 
 S = OrderState
@@ -113,3 +120,138 @@ def test_every_candle_three_times_changes_nothing(desk: Desk) -> None:
     for at in (0, 1, 2):
         act(desk, at)
     assert (Order.objects.count(), Decision.objects.count(), len(desk.books.sent)) == (1, 1, 1)
+
+
+# --- What rests is called back before everything is sold ----------------------------------------------
+
+
+def resting(desk: Desk, leg: str, side: Side, price: str, key: str, until: float | None = None) -> Order:
+    """An order of that leg waits at the exchange; a sell of a third of what is held."""
+
+    def choose(now: Situation) -> Decided:
+        buys = side is Side.BUY
+        amount = now.market.round_amount(D("0.002") if buys else now.position.amount / 3)
+        intent = OrderIntent(
+            Purpose.ENTRY if buys else Purpose.EXIT, side, OrderType.LIMIT, amount, now.price, limit_price=D(price),
+            leg=leg, rests=True, rest_until=None if until is None else after(until),
+        )  # fmt: skip
+        return judged(intent, now, Code.SIGNAL_BUY if buys else Code.SIGNAL_SELL, "Wait.")
+
+    order = act(desk, 10, key, choose).order
+    assert order is not None
+    order.refresh_from_db()
+    assert (order.state, order.request.immediate) == (S.OPEN, False)
+    return order
+
+
+def states(*rows: Order) -> list[str]:
+    return [Order.objects.get(pk=row.pk).state for row in rows]
+
+
+def sell_all(desk: Desk, at: float = 60) -> acting.Acted:
+    run = BotRun.objects.select_related("account", "account__key").get(pk=desk.run.pk)
+    return acting.act(run, Cause(f"exit:{at}", "test"), sell, after(at), full_exit=True)
+
+
+def test_what_rests_is_called_back_before_everything_is_sold(desk: Desk) -> None:
+    act(desk)
+    one, other = (resting(desk, f"grid:{n}", Side.SELL, str(55_000 + n), f"grid:{n}") for n in (1, 2))
+    acted = sell_all(desk)
+    assert states(one, other) == [S.CANCELED, S.CANCELED]
+    assert acted.order is not None
+    assert desk.held() < D("0.00001")
+
+
+def test_a_resting_sell_of_unknown_end_holds_the_exit_back(desk: Desk) -> None:
+    act(desk)
+    order = resting(desk, "grid:1", Side.SELL, "55000", "grid:1")
+    desk.books.fail("cancel_order", Unavailable())
+    assert sell_all(desk) == acting.Acted(None)
+    assert not Decision.objects.filter(decision_key="exit:60").exists()
+    assert sell_all(desk, 62).order is not None
+    assert states(order) == [S.CANCELED]
+    assert desk.held() < D("0.00001")
+
+
+def test_a_resting_sell_that_fills_before_its_cancel_is_not_sold_again(desk: Desk) -> None:
+    act(desk)
+    order = resting(desk, "grid:1", Side.SELL, "55000", "grid:1")
+    desk.exchange(20).fill(order.client_order_id, D(55_000))
+    acted = sell_all(desk)
+    assert acted.order is not None
+    assert (states(order), acted.order.amount + order.amount) == ([S.FILLED], D("0.01996"))
+    assert D(0) <= desk.held() < D("0.00002")
+
+
+def test_a_resting_buy_of_unknown_end_holds_no_exit_back(desk: Desk) -> None:
+    bought = act(desk, choose=lambda now: replace_amount(buy(now), D("0.01"))).order
+    assert bought is not None
+    order = resting(desk, "grid:1", Side.BUY, "45000", "grid:1")
+    desk.books.fail("cancel_order", Unavailable())
+    desk.books.fail("fetch_order", Unavailable())
+    desk.books.fail("fetch_order", Unavailable())
+    assert sell_all(desk).order is not None
+    assert states(order) == [S.CANCELING]
+
+
+def test_legs_to_keep_stay_at_the_exchange(desk: Desk) -> None:
+    act(desk)
+    one, other = (resting(desk, f"grid:{n}", Side.SELL, str(55_000 + n), f"grid:{n}") for n in (1, 2))
+    run = BotRun.objects.select_related("account", "account__key").get()
+    with acting.turn_at(run, after(20)) as turn:
+        assert turn is not None
+        assert acting.clear_resting(turn, "only one", keep=("grid:2",))
+    assert states(one, other) == [S.CANCELED, S.OPEN]
+
+
+def test_all_sells_in_flight_together_sell_no_more_than_is_held(desk: Desk) -> None:
+    act(desk)
+    for n in (1, 2, 3):
+        resting(desk, f"grid:{n}", Side.SELL, str(55_000 + n), f"grid:{n}")
+    acted = act(desk, 60, "exit", sell)
+    assert (acted.order, Decision.objects.get(decision_key="exit").code) == (None, "UNRESOLVED_ORDER")
+
+
+def test_a_planned_entry_is_not_sent_before_an_exit(desk: Desk) -> None:
+    act(desk, choose=lambda now: replace_amount(buy(now), D("0.01")))
+    epoch = BotRun.objects.get().lease_epoch
+    planned = desk.place(lambda now: replace_amount(buy(now), D("0.002")), 50, "candle:2", epoch).order
+    assert planned is not None
+    assert sell_all(desk).order is not None
+    assert states(planned) == [S.EXPIRED_UNSENT]
+    assert len(desk.books.sent) == 2
+
+
+def test_an_order_whose_time_at_the_exchange_is_over_is_called_back_and_decided_anew(desk: Desk) -> None:
+    order = resting(desk, "entry", Side.BUY, "45000", "candle:1", until=60)
+    acted = act(desk, 59, "candle:2")
+    assert (acted.order, states(order)) == (None, [S.OPEN])
+    acted = act(desk, 60, "candle:3")
+    assert states(order) == [S.CANCELED]
+    assert acted.order is not None
+
+
+def test_a_stop_leaves_nothing_at_the_exchange(desk: Desk) -> None:
+    act(desk)
+    order = resting(desk, "grid:1", Side.SELL, "55000", "grid:1")
+    lifecycle.stop(BotRun.objects.get(), "keep", after(30), CONSOLE)
+    assert BotRun.objects.get().status == Status.STOPPING
+    desk.books.fail("cancel_order", Unavailable())
+    watch.watch_positions(after(31))
+    assert BotRun.objects.get().status == Status.STOPPING
+    watch.watch_positions(after(34))
+    assert (states(order), BotRun.objects.get().status) == ([S.CANCELED], Status.STOPPED)
+
+
+def test_a_pause_calls_resting_entries_back_and_leaves_the_sells(desk: Desk) -> None:
+    act(desk, choose=lambda now: replace_amount(buy(now), D("0.01")))
+    entry = resting(desk, "dca:1", Side.BUY, "45000", "dca:1")
+    sells = resting(desk, "grid:1", Side.SELL, "55000", "grid:1")
+    lifecycle.pause(BotRun.objects.get(), after(30), CONSOLE)
+    watch.watch_positions(after(31))
+    assert states(sells, entry) == [S.OPEN, S.CANCELED]
+
+
+def replace_amount(decided: Decided, amount: D) -> Decided:
+    assert decided.intent is not None
+    return replace(decided, intent=replace(decided.intent, amount=amount))

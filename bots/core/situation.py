@@ -1,0 +1,66 @@
+"""All that a decision of one run may know: its money, its position, its orders, and who permits what."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from bots.core import breaker
+from bots.core.limits import Limits
+from bots.core.position import Position
+from exchanges.core.decimals import ZERO
+from exchanges.core.market import Market
+
+
+class Gate(StrEnum):
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+class Permit(StrEnum):
+    """Whether live orders of this key are permitted; paper is always GRANTED."""
+
+    GRANTED = "GRANTED"
+    LIVE_DISABLED = "LIVE_DISABLED"
+    NOT_ARMED = "NOT_ARMED"
+    ARMING_EXPIRED = "ARMING_EXPIRED"
+    PAPER_ONLY = "PAPER_ONLY"
+    KEY_CAN_WITHDRAW = "KEY_CAN_WITHDRAW"
+    KEY_CHECK_STALE = "KEY_CHECK_STALE"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision of one run may know. Money in quote, amounts in base.
+
+    ``price`` is the market's now; ``cash`` the run's own money; ``free`` the account's free quote balance
+    (None: not asked); ``exposure`` the user's other positions in this quote and mode; ``equity``,
+    ``peak_equity`` and ``day_start_equity`` are the run's; ``selling`` what its sells in flight may still sell.
+    """
+
+    at: datetime
+    market: Market
+    limits: Limits
+    position: Position
+    price: Decimal
+    cash: Decimal
+    equity: Decimal
+    peak_equity: Decimal
+    day_start_equity: Decimal
+    free: Decimal | None = None
+    exposure: Decimal = ZERO
+    open_orders: int = 0
+    orders_last_minute: int = 0
+    loss_streak: int = 0
+    last_loss_at: datetime | None = None
+    busy_legs: frozenset[str] = frozenset()
+    selling: Decimal = ZERO
+    gate: Gate = Gate.ACTIVE
+    gate_reason: str = ""
+    permit: Permit = Permit.GRANTED
+    paused: bool = False
+    stale: bool = False
+    skew: timedelta | None = None
+    banned_until: datetime | None = None
+    breakers: tuple[breaker.Breaker, ...] = ()
