@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bots import acting, settling, watch
+from bots import acting, leases, settling, watch
 from bots.models import Mode
 
 
@@ -16,6 +16,19 @@ class ExitScan:
     stopped: list[int] = field(default_factory=list)
     settled: int = 0
     faults: list[str] = field(default_factory=list)
+
+
+def begin(at: datetime) -> int:
+    """What a worker does before anything else: take back the runs that dead processes of this machine still hold."""
+    return leases.release_dead(at)
+
+
+def doubt(at: datetime) -> int:
+    """Once at a worker's start: orders that somebody was sending are in doubt at once, and asked about.
+
+    Should the sender live after all, the compare-and-swap keeps it harmless. Returns how many came to their end.
+    """
+    return settling.settle_all(at, acting.worker_name(), boot=True).ended
 
 
 def scan(at: datetime, *, reconcile: bool = False) -> ExitScan:

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from bots import connect, orders, reconcile
+from bots.acting import Moment
 from bots.models import BotRun, Order, TradingAccount
 from bots.reconcile import Settled
 from exchanges.core.errors import ExchangeFault, RateLimited
@@ -80,11 +81,11 @@ def _each(
     at: datetime,
 ) -> int:
     """Do the work for each account that wants to be asked, and collect the faults."""
-    count = 0
+    count, moment = 0, Moment(at)
     for account in accounts.select_related("key", "wallet").order_by("id"):
         count += 1
         try:
-            work(account, connect.open_account(account, at))
+            work(account, connect.open_account(account, moment.of(account.mode)))
         except ExchangeFault as fault:
             if isinstance(fault, RateLimited):
                 orders.stay_away(account.pk, fault)

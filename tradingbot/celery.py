@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
 app = Celery("tradingbot")
@@ -21,13 +21,14 @@ def announce(**_: object) -> None:
 watchmen: list[Any] = []
 
 
-@worker_ready.connect
+@worker_init.connect
 def watch_exits(**_: object) -> None:
-    # The models are loaded only once the worker is.
+    # Not when it is ready: that waits for the broker. The models are loaded only once the worker is.
     from django.conf import settings
 
-    from tradingbot.exits import Watchman
+    from tradingbot.exits import Watchman, take_back
 
+    take_back()
     watchman = Watchman(settings.EXITS_SCAN_SECONDS)
     watchmen.append(watchman)
     watchman.start()

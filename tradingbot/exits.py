@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from bots import exits
@@ -33,6 +34,18 @@ def silence(at: datetime) -> str:
     return ""
 
 
+def take_back() -> None:
+    """Before a worker begins: what dead ones of this machine still hold; without a database it runs out by itself."""
+    try:
+        if released := exits.begin(timezone.now()):
+            logger.warning("Released %s runs that dead workers held.", released)
+    except DatabaseError as error:
+        logger.warning("The leases of dead workers could not be released: %s", error)
+    finally:
+        # A worker forks.
+        connections.close_all()
+
+
 class Watchman(threading.Thread):
     """Looks every so many seconds; `always` scans although nothing is silent."""
 
@@ -44,15 +57,22 @@ class Watchman(threading.Thread):
         self._reconciled = float("-inf")
 
     def run(self) -> None:
+        began = False
         while not self._done.wait(self.every):
-            try:
-                self.look(timezone.now())
-            except Exception:
-                # Whatever went wrong with one pass, the next one is due: this is the last guard there is.
-                logger.exception("A scan for exits failed.")
-            finally:
-                # A worker forks: no child may inherit a connection that is in use here.
-                connections.close_all()
+            began = began or self._guarded(exits.doubt)
+            self._guarded(self.look)
+
+    def _guarded(self, work: Callable[[datetime], object]) -> bool:
+        try:
+            work(timezone.now())
+        except Exception:
+            # Whatever went wrong with one pass, the next one is due: this is the last guard there is.
+            logger.exception("A scan for exits failed.")
+            return False
+        finally:
+            # A worker forks: no child may inherit a connection that is in use here.
+            connections.close_all()
+        return True
 
     def look(self, at: datetime) -> ExitScan | None:
         """One pass if one is needed."""

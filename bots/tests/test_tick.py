@@ -7,12 +7,19 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+import bots.connect
+from accounts.audit import CONSOLE
 from accounts.models import User
-from bots import rounds, tick
+from bots import acting, arming, orders, rounds, tick
 from bots.core.codes import Code
-from bots.models import BotRun, Decision, Fill, Order, Status, TradeLog
+from bots.models import BotRun, Decision, Fill, Order, RunPosition, Status, TradeLog, TradingAccount
 from bots.testing import Stage, scripted_candles, start_run
+from bots.tests.desk import Desk, after
 from bots.tick import MarketKey
+from exchanges import market_data
+from exchanges.core.orders import Quote
+from exchanges.models import ExchangeKey
+from exchanges.testing import FakeExchange
 
 KEY = MarketKey("demo", "BTC/USDT", "1m")
 
@@ -184,3 +191,44 @@ def test_one_run_s_trouble_never_stops_the_others(
     report = tick.tick_due(stage.closes(3))
     assert report.faults == [f"run {broken.pk}: ZeroDivisionError"]
     assert list(Order.objects.values_list("run_id", flat=True)) == [sound.pk]
+
+
+class SlowExchange(FakeExchange):
+    """Looking at a price takes three seconds; its clock is the one that goes on meanwhile."""
+
+    passed = 0.0
+
+    def fetch_quote(self, symbol: str) -> Quote:
+        SlowExchange.passed += 3
+        self.at = after(122 + SlowExchange.passed)
+        return super().fetch_quote(symbol)
+
+
+def _run_of_another_key(desk: Desk, number: int) -> None:
+    key = ExchangeKey.objects.create(
+        owner=desk.run.user, exchange="binance", label=f"key {number}", encrypted_key="x", encrypted_secret="x",
+        created_at=after(0), permissions=ExchangeKey.Permissions.TRADE, can_withdraw=False, last_checked_at=after(0),
+        fingerprint=f"{number}",
+    )  # fmt: skip
+    arming.arm(key, "console", after(0), CONSOLE)
+    account = TradingAccount.objects.create(owner=desk.run.user, mode="live", exchange="binance", key=key)
+    run = BotRun.objects.get(pk=desk.run.pk)
+    run.pk, run._state.adding, run.key, run.account = None, True, key, account
+    run.save()
+    RunPosition.objects.create(run=run)
+
+
+def test_the_last_of_many_live_runs_signs_with_its_own_instant(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    SlowExchange.passed = 0.0
+    for module in (acting, orders):
+        monkeypatch.setattr(module, "monotonic", lambda: SlowExchange.passed)
+    monkeypatch.setattr(bots.connect, "open_account", lambda account, at: SlowExchange(desk.books, at))
+    candles = scripted_candles([0, 1], [50_000, 50_000])
+    monkeypatch.setattr(market_data, "closed_candles", lambda *given: candles.closed(given[-1], "1m"))
+    for number in range(3):
+        _run_of_another_key(desk, number)
+    report = tick.tick_market(MarketKey("binance", "BTC/USDT", "1m"), after(122))
+    assert (report.faults, len(report.orders)) == ([], 4)
+    assert list(Order.objects.order_by("id").values_list("state", flat=True)) == ["FILLED"] * 4
+    signed = [(order.sent_at - after(122)).total_seconds() for order in desk.books.sent]
+    assert signed == [3, 6, 9, 12]

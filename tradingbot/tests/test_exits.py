@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from redis.exceptions import ConnectionError as Gone
 
 from accounts.audit import CONSOLE
 from accounts.models import User
-from bots import acting, exits, lifecycle
+from bots import acting, exits, leases, lifecycle
 from bots.core.codes import Code
 from bots.core.decision import entry_intent, judged
-from bots.models import BotRun, RunPosition, TradeLog
+from bots.models import BotRun, Order, RunPosition, TradeLog
 from bots.orders import Cause
 from bots.testing import learn_strategies, make_user
 from exchanges.adapters import rate_budget
@@ -118,6 +118,43 @@ def test_a_stop_loss_sells_within_two_periods_of_the_brokers_death(tmp_path: Pat
     assert TradeLog.objects.filter(run=run, side="sell").count() == 1
 
 
+@pytest.mark.redis
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_starts_without_a_broker_takes_over_and_sells(tmp_path: Path) -> None:
+    learn_strategies()
+    run = holding_run(make_user())
+    sink(run)
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    machine = leases.owner_name().rpartition(":")[0]
+    leases.take(BotRun.objects.get(pk=run.pk), f"{machine}:{dead.pid}", timezone.now() + timedelta(seconds=60))
+    with worker(f"unix://{tmp_path}/nobody.sock", tmp_path / "worker.log"):
+        wait_for(lambda: sold(run), 40)
+    assert "Released 1 runs" in (tmp_path / "worker.log").read_text()
+
+
+@pytest.mark.django_db
+def test_without_a_database_a_worker_starts_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(at: datetime) -> int:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(exits, "begin", away)
+    watch_house.take_back()
+    assert "could not be released: gone" in caplog.text
+
+
+@pytest.mark.django_db
+def test_at_the_start_what_was_being_sent_is_doubted_and_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn_strategies()
+    run = holding_run(make_user())
+    Order.objects.update(state="SENDING", ended_at=None, send_at=timezone.now())
+    assert exits.doubt(timezone.now()) == 1
+    assert run.orders.get().state == "FILLED"
+
+
 class _Server:
     """A Redis of its own, which ends when told to."""
 
@@ -201,10 +238,13 @@ def test_a_pass_that_fails_does_not_end_the_watch(broker_up: None, monkeypatch: 
         passes.append(at)
         raise RuntimeError("no database")
 
+    begun: list[datetime] = []
+    monkeypatch.setattr(exits, "doubt", begun.append)
     monkeypatch.setattr(watch_house, "silence", fail)
     watchman = Watchman(0.01)
     watchman.start()
     wait_for(lambda: len(passes) >= 3)
+    assert len(begun) == 1
     watchman.stop()
     assert not watchman.is_alive()
     count = len(passes)

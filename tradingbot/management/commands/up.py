@@ -95,11 +95,13 @@ class Command(BaseCommand):
             self._say(f"ready on http://{HOST}:{port}/ after {time.monotonic() - began:.1f} s")
         elif not supervisor.stopping:
             self._say(f"not ready after {READY_SECONDS:.0f} s, still trying: manage.py doctor says what is missing")
-        supervisor.run(CHECK_SECONDS, lambda: self._restart_if_silent(supervisor, worker))
+        supervisor.run(CHECK_SECONDS, lambda: self._restart_if_silent(supervisor, worker, redis_url))
 
-    def _restart_if_silent(self, supervisor: Supervisor, worker: Child) -> None:
+    def _restart_if_silent(self, supervisor: Supervisor, worker: Child, redis_url: str) -> None:
         lived = time.monotonic() - worker.started_at
-        if worker.alive and lived > 2 * CHECK_SECONDS and worker_is_silent(timezone.now()):
+        silent = worker.alive and lived > 2 * CHECK_SECONDS and worker_is_silent(timezone.now())
+        # Without a broker nothing could come through, and the worker still finds exits: it is left at that.
+        if silent and broker.answers(redis_url):
             supervisor.restart(worker, "has been silent for two minutes")
 
     def _say(self, line: str) -> None:
