@@ -10,7 +10,14 @@ from django import forms
 from bots.core.limits import HELP, WHOLE
 from bots.models import Level, Mode, Status
 
-PROTECTIONS = ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct", "max_daily_loss", "max_drawdown_pct")
+PROTECTIONS = (
+    "stop_loss_pct",
+    "break_even_pct",
+    "take_profit_pct",
+    "trailing_stop_pct",
+    "max_daily_loss",
+    "max_drawdown_pct",
+)
 ANY = ("", "Any")
 ACTIONS = (
     ("halt", "Halt: no order is sent, not even a stop-loss. Positions stay as they are."),

@@ -25,6 +25,8 @@ from strategies.core.signals import Action
 
 #: Seconds between tries of an exit that did not sell.
 RETRY_EVERY = timedelta(seconds=20)
+#: Wishes to sell that are told as what they are, however often they were denied.
+PROTECTING = frozenset({Code.STOP_LOSS, Code.BREAK_EVEN, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE})
 
 
 @dataclass(slots=True)
@@ -136,9 +138,7 @@ def wish_to_sell(run: BotRun, market: Market, quote: Quote, at: datetime) -> Wis
 def _code_of(decision: Decision) -> Code:
     """A denied exit keeps its wish, not its denial."""
     code = Code(decision.code)
-    return (
-        code if code in (Code.STOP_LOSS, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE) else Code.SIGNAL_SELL
-    )
+    return code if code in PROTECTING else Code.SIGNAL_SELL
 
 
 def _again(run: BotRun, wish: Wish, at: datetime) -> Wish | None:
@@ -157,6 +157,7 @@ def _again(run: BotRun, wish: Wish, at: datetime) -> Wish | None:
 def _told(code: Code, quote: Quote, set_off: protection.Levels) -> str:
     level = {
         Code.STOP_LOSS: set_off.stop,
+        Code.BREAK_EVEN: set_off.break_even,
         Code.TAKE_PROFIT: set_off.target,
         Code.TRAILING_STOP: set_off.trailing,
     }[code]

@@ -10,7 +10,7 @@ from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
 from bots.core.kernel_touch import Ints
 from bots.core.limits import Limits
-from bots.core.protection import Levels, levels, reached
+from bots.core.protection import Levels, break_even_armed_at, break_even_level, levels, reached
 from exchanges.core.candles import Candles
 from exchanges.core.decimals import from_float
 from exchanges.core.slippage import BASIS_POINT
@@ -33,17 +33,18 @@ class Touch(NamedTuple):
 
 
 def protects(limits: Limits) -> bool:
-    return (limits.stop_loss_pct, limits.take_profit_pct, limits.trailing_stop_pct) != (None, None, None)
+    closing = (limits.stop_loss_pct, limits.break_even_pct, limits.take_profit_pct, limits.trailing_stop_pct)
+    return any(pct is not None for pct in closing)
 
 
 def touched(at: Levels, opened: Decimal, high: Decimal, low: Decimal) -> tuple[Code, Decimal] | None:
     """What one candle does to a position: the way down comes before the way up, a gap fills at the open.
 
-    Of a stop and a trailing stop the higher one is met first.
+    Of a stop, a break-even stop and a trailing stop the highest one is met first.
     """
-    floors = [level for level in (at.stop, at.trailing) if level is not None]
-    if floors and low <= max(floors):
-        price = min(opened, max(floors))
+    floor = at.floor
+    if floor is not None and low <= floor:
+        price = min(opened, floor)
         return reached(at, price) or Code.STOP_LOSS, price
     if at.target is not None and high >= at.target:
         return Code.TAKE_PROFIT, max(opened, at.target)
@@ -72,9 +73,16 @@ def suspects(first: Ints, last: Ints, candles: Candles, terms: Terms) -> list[bo
         suspected |= lows <= dearest * _under(limits.stop_loss_pct)
     if limits.take_profit_pct is not None:
         suspected |= highs * ROOM + tick >= bought * (1.0 + float(limits.take_profit_pct) / 100.0)
+    if limits.break_even_pct is not None:
+        risen = highs * ROOM + tick >= bought * (1.0 + float(limits.break_even_pct) / 100.0)
+        suspected |= risen & (lows <= dearest * _both_fees(terms) + tick)
     if limits.trailing_stop_pct is not None:
         suspected |= lows <= np.maximum(highs, dearest) * (_under(limits.trailing_stop_pct) * ROOM)
     return list(suspected.tolist())
+
+
+def _both_fees(terms: Terms) -> float:
+    return (1.0 + float(terms.fee)) / (1.0 - float(terms.fee))
 
 
 def _under(pct: Decimal) -> float:
@@ -84,11 +92,11 @@ def _under(pct: Decimal) -> float:
 class Guard:
     """Watches one position from its entry candle on, each candle once.
 
-    The trailing stop follows the highest price that is certain to have come before a candle's low: the entry price, the
+    Moving stops follow the highest price that is certain to have come before a candle's low: the entry price, the
     highs of the candles before, and the candle's own open.
     """
 
-    __slots__ = ("ceiling", "cursor", "entry_price", "floor", "highest", "terms", "trail")
+    __slots__ = ("armed_at", "ceiling", "cursor", "entry_price", "even", "floor", "highest", "terms", "trail")
 
     def __init__(self, entry: int, entry_price: Decimal, terms: Terms) -> None:
         self.cursor = entry
@@ -100,6 +108,9 @@ class Guard:
         self.ceiling = None if fixed.target is None else float(fixed.target)
         trailing = terms.limits.trailing_stop_pct
         self.trail = None if trailing is None else _under(trailing)
+        even = terms.limits.break_even_pct
+        self.armed_at = None if even is None else float(break_even_armed_at(entry_price, even, terms.market))
+        self.even = 0.0 if even is None else float(break_even_level(entry_price, terms.market))
 
     def until(self, before: int, candles: Candles) -> Touch | None:
         """The first touch in the candles not yet watched and before that index."""
@@ -122,8 +133,12 @@ class Guard:
         flags: Flags = np.zeros(len(low), np.bool_)
         if self.floor is not None:
             flags |= low <= self.floor
-        if self.trail is not None:
-            flags |= low <= self._tops(window, candles) * (self.trail * ROOM)
+        if self.trail is not None or self.armed_at is not None:
+            tops = self._tops(window, candles)
+            if self.trail is not None:
+                flags |= low <= tops * (self.trail * ROOM)
+            if self.armed_at is not None:
+                flags |= (low <= self.even * ROOM) & (tops * ROOM >= self.armed_at)
         if self.ceiling is not None:
             flags |= candles.high[window] >= self.ceiling
         return (window.start + int(offset) for offset in np.flatnonzero(flags))
@@ -137,7 +152,7 @@ class Guard:
 
     def _pass(self, index: int, candles: Candles) -> None:
         """All candles before the index are over: their highs count."""
-        if self.trail is not None and index > self.cursor:
+        if index > self.cursor and (self.trail is not None or self.armed_at is not None):
             self.highest = max(self.highest, float(candles.high[self.cursor : index].max()))
         self.cursor = index
 

@@ -16,6 +16,7 @@ class Code(StrEnum):
     # What was watched between candles, or asked for by a person.
     STOP_LOSS = "STOP_LOSS"
     TAKE_PROFIT = "TAKE_PROFIT"
+    BREAK_EVEN = "BREAK_EVEN"
     TRAILING_STOP = "TRAILING_STOP"
     MANUAL_CLOSE = "MANUAL_CLOSE"
     # The market's data.
@@ -70,6 +71,7 @@ MEANING: dict[Code, str] = {
     Code.NO_POSITION_TO_SELL: "The exit rule held, but there is nothing to sell.",
     Code.STOP_LOSS: "The price reached the stop-loss.",
     Code.TAKE_PROFIT: "The price reached the take-profit.",
+    Code.BREAK_EVEN: "The price fell back to the entry price plus both fees after it had risen.",
     Code.TRAILING_STOP: "The price fell back from its peak by the trailing distance.",
     Code.MANUAL_CLOSE: "A person asked for the position to be closed.",
     Code.DATA_STALE: "The market data was too old to act on.",

@@ -50,7 +50,7 @@ class Kernel:
         self.slip = slip
         self.days = day_ends(candles.opened_at)
         self.day_closes = candles.close[self.days]
-        self.touches = TouchTable(candles, self.buys, terms.limits)
+        self.touches = TouchTable(candles, self.buys, terms.limits, self.fee)
 
     def path_of(self, signals: Signals) -> Path:
         return self.path(fillable(signals.entry, signals.ready), fillable(signals.exit, signals.ready))

@@ -20,13 +20,17 @@ UNKNOWN: Final = -1
 class TouchTable:
     """Levels are `bots.core.backtest_touch`'s, in float: equal to 12 digits counts as touched."""
 
-    def __init__(self, candles: Candles, bought: Floats, limits: Limits) -> None:
+    def __init__(self, candles: Candles, bought: Floats, limits: Limits, fee: float = 0.0) -> None:
         self.candles, self.bought = candles, bought
         self.count = len(candles)
         self.under = _factor(limits.stop_loss_pct, -1)
         self.over = _factor(limits.take_profit_pct, 1)
         self.trail = _factor(limits.trailing_stop_pct, -1)
-        self.active = (self.under, self.over, self.trail) != (None, None, None)
+        # Rounded up, as the exact level is: a break-even stop that pays for its fees is no loss.
+        self.even = (1.0 + fee) / (1.0 - fee) * ROOM if fee else 1.0
+        rise = _factor(limits.break_even_pct, 1)
+        self.arming = None if rise is None else max(rise, self.even)
+        self.active = (self.under, self.over, self.trail, self.arming) != (None, None, None, None)
         if self.active:
             self.known: Ints = np.full(self.count, UNKNOWN, dtype=np.int64)
             self.blocks = _Blocks(candles)
@@ -36,6 +40,8 @@ class TouchTable:
         fresh = entries[self.known[entries] == UNKNOWN]
         if len(fresh):
             self.known[fresh] = self._fixed(fresh)
+            if self.arming is not None:
+                self.known[fresh] = np.minimum(self.known[fresh], self._after_arming(fresh))
             if self.trail is not None:
                 self.known[fresh] = np.minimum(self.known[fresh], self._trailing(fresh, self.known[fresh]))
         return self.known[entries]
@@ -45,11 +51,30 @@ class TouchTable:
         ceilings = np.full(len(entries), np.inf) if self.over is None else self.bought[entries] * self.over / ROOM
         if self.under is None and self.over is None:
             return np.full(len(entries), self.count, dtype=np.int64)
+        return self._search(entries, floors, ceilings)
+
+    def _search(self, starts: Ints, floors: Floats, ceilings: Floats) -> Ints:
         parts = [
-            self.blocks.first(entries[at : at + ROWS], floors[at : at + ROWS], ceilings[at : at + ROWS])
-            for at in range(0, len(entries), ROWS)
+            self.blocks.first(starts[at : at + ROWS], floors[at : at + ROWS], ceilings[at : at + ROWS])
+            for at in range(0, len(starts), ROWS)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else starts
+
+    def _armed_from(self, entries: Ints) -> Ints:
+        """The first candle whose low meets the break-even stop: the one that opens high enough, or follows a high."""
+        asked = self.bought[entries] * (self.arming or 1.0) / ROOM
+        risen = self._search(entries, np.full(len(entries), -np.inf), asked)
+        known = np.minimum(risen, self.count - 1)
+        return np.where((risen < self.count) & (self.candles.open[known] < asked), risen + 1, risen)
+
+    def _after_arming(self, entries: Ints) -> Ints:
+        armed = self._armed_from(entries)
+        found: Ints = np.full(len(entries), self.count, dtype=np.int64)
+        inside = armed < self.count
+        if inside.any():
+            floors = self.bought[entries[inside]] * self.even * ROOM
+            found[inside] = self._search(armed[inside], floors, np.full(len(floors), np.inf))
+        return found
 
     def _trailing(self, entries: Ints, before: Ints) -> Ints:
         found = [self._trailing_one(entry, end) for entry, end in zip(entries.tolist(), before.tolist(), strict=True)]
@@ -80,6 +105,9 @@ class TouchTable:
         opened, low = self.candles.open[exits], self.candles.low[exits]
         bought = self.bought[entries]
         floors = np.full(len(entries), -np.inf) if self.under is None else bought * self.under
+        if self.arming is not None:
+            armed = self._armed_from(entries) <= exits
+            floors = np.where(armed, np.maximum(floors, bought * self.even), floors)
         if self.trail is not None:
             tops = np.array(
                 [

@@ -18,7 +18,7 @@ class LimitError(ValueError):
 class Limits:
     """None: no limit. Money in quote, ``*_pct`` in percent, times in seconds.
 
-    A protection (stop-loss, take-profit, trailing stop) closes a position; every other limit denies entries.
+    A protection (stop-loss, break-even, target, trailing stop) closes a position; every other limit denies entries.
     """
 
     max_order_notional: Decimal | None = None
@@ -37,6 +37,7 @@ class Limits:
     max_orders_per_minute: int | None = None
     price_band_pct: Decimal | None = None
     stop_loss_pct: Decimal | None = None
+    break_even_pct: Decimal | None = None
     take_profit_pct: Decimal | None = None
     trailing_stop_pct: Decimal | None = None
 
@@ -66,6 +67,8 @@ HELP: dict[str, str] = {
     "max_orders_per_minute": "Orders of the run in any 60 seconds.",
     "price_band_pct": "How far a limit price may be from the market, in percent.",
     "stop_loss_pct": "Sell when the price is this far under the entry price, in percent.",
+    "break_even_pct": "Once the price was this far over the entry price, in percent, sell when it falls back to the "
+    "entry price plus both fees.",
     "take_profit_pct": "Sell when the price is this far over the entry price, in percent.",
     "trailing_stop_pct": "Sell when the price is this far under its highest since entry, in percent.",
 }

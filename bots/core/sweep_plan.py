@@ -16,7 +16,7 @@ from strategies.core.strategy import BaseStrategy
 MOST_SETS: Final = 20_000
 MOST_COMBINATIONS: Final = 10_000_000
 #: What may be swept beside the strategy's parameters: they close positions and deny none.
-PROTECTIONS: Final = ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct")
+PROTECTIONS: Final = ("stop_loss_pct", "break_even_pct", "take_profit_pct", "trailing_stop_pct")
 PREFIX: Final = "limits."
 #: Of which the best set is the largest (+1) or the smallest (−1).
 OBJECTIVES: Final[Mapping[str, int]] = {

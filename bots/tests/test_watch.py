@@ -28,6 +28,7 @@ def sold(run: BotRun) -> list[tuple[str, D]]:
     [
         ({"stop_loss_pct": "5"}, [100, 100, 100, 96, 95, 94, 94], Code.STOP_LOSS, D(95)),
         ({"take_profit_pct": "10"}, [100, 100, 100, 109, 110, 111, 111], Code.TAKE_PROFIT, D(110)),
+        ({"break_even_pct": "5"}, [100, 100, 100, 106, 100.5, 100.2, 100], Code.BREAK_EVEN, D("100.2")),
         ({"trailing_stop_pct": "4"}, [100, 100, 100, 120, 116, 115, 114], Code.TRAILING_STOP, D(115)),
     ],
 )

@@ -165,6 +165,7 @@ def sentence(entries: Entries, view: StrategyView | None) -> Sequence[str]:
         for name, before, after in (
             ("limit_stop_loss_pct", "it sells", " % under the entry price"),
             ("limit_take_profit_pct", "it sells", " % over it"),
+            ("limit_break_even_pct", "once the price was", " % over it, it sells no lower than what pays for the fees"),
             ("limit_trailing_stop_pct", "it sells", " % under the highest price since the entry"),
             ("limit_max_daily_loss", "a day’s loss of", f" {quote} ends new entries until 00:00 UTC"),
             ("limit_max_drawdown_pct", "a fall of", " % from its highest equity ends new entries"),

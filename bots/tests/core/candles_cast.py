@@ -76,7 +76,9 @@ def _maybe(values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 
 PERCENT = st.sampled_from([D("0.5"), D(2), D(5), D(30)])
-PROTECTIONS = {name: _maybe(PERCENT) for name in ("stop_loss_pct", "take_profit_pct", "trailing_stop_pct")}
+PROTECTIONS = {
+    name: _maybe(PERCENT) for name in ("stop_loss_pct", "break_even_pct", "take_profit_pct", "trailing_stop_pct")
+}
 protections = st.builds(Limits, **PROTECTIONS)
 limits = st.builds(
     Limits,

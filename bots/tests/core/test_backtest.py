@@ -113,6 +113,8 @@ def test_open_position_stays_open_at_the_end():
         ((100, 120, 90, 100), {"stop_loss_pct": D(5), "take_profit_pct": D(10)}, "95.00", Code.STOP_LOSS),
         ((103, 104, 97, 100), {"trailing_stop_pct": D(5)}, "97.85", Code.TRAILING_STOP),
         ((104, 120, 94, 110), {"trailing_stop_pct": D(5), "stop_loss_pct": D(2)}, "98.80", Code.TRAILING_STOP),
+        ((102, 104, 99, 100), {"break_even_pct": D(2)}, "100.0", Code.BREAK_EVEN),
+        ((99, 103, 98, 100), {"break_even_pct": D(1), "stop_loss_pct": D(5)}, "99.0", Code.BREAK_EVEN),
         ((97, 98, 90, 91), {"trailing_stop_pct": D(1), "stop_loss_pct": D(2)}, "97.0", Code.STOP_LOSS),
     ],
 )
