@@ -53,16 +53,37 @@ BY_CLASS: dict[str, type[ExchangeFault]] = {
 BY_CODE: dict[str, dict[str, type[ExchangeFault]]] = {
     # ccxt turns -2015 into a retryable DDoSProtection once any private call has succeeded.
     "binance": {"-1003": RateLimited, "-1015": RateLimited, "-1021": ClockSkew, "-2015": KeyInvalid},
-    "okx": {"50102": ClockSkew, "51016": DuplicateOrder, "51149": Unavailable, "4006": Unavailable},
-    # 170146 "Order creation timeout" and 170035 "Submitted to the system" are InvalidOrder and BadRequest to ccxt.
+    # 50036 is what a late request gets for its expTime; 51011 is "Order ID already exists", InvalidOrder to ccxt.
+    "okx": {
+        **dict.fromkeys(("50036", "50102"), ClockSkew),
+        **dict.fromkeys(("51011", "51016"), DuplicateOrder),
+        **dict.fromkeys(("51149", "4006"), Unavailable),
+        "50061": RateLimited,
+    },
+    # 170146 "Order creation timeout" and 170035 "Submitted to the system" are InvalidOrder and BadRequest to ccxt,
+    # and so are 110008 and 170139, which say that an order was executed.
     "bybit": {
         **dict.fromkeys(("12141", "10014", "110030", "110072", "140030", "170141"), DuplicateOrder),
-        **dict.fromkeys(("170035", "170146", "170147", "170191"), Unavailable),
+        **dict.fromkeys(("110008", "170035", "170139", "170143", "170144", "170146", "170147", "170191"), Unavailable),
         **dict.fromkeys(("-2013", "110001", "110010", "140010", "170142", "170213"), OrderNotFound),
         "10002": ClockSkew,
+        "10009": RateLimited,
     },
-    "kucoin": {"126033": DuplicateOrder, "126044": DuplicateOrder, "400002": ClockSkew, "408000": Unavailable},
-    "kraken": {"EService:Deadline elapsed": Refused, "EOrder:Unknown order": OrderNotFound},
+    # 330005 is "The order has been filled", 400400 "Parameter error/service abnormal".
+    "kucoin": {
+        **dict.fromkeys(("126033", "126044"), DuplicateOrder),
+        **dict.fromkeys(("100004", "330005", "400400", "408000"), Unavailable),
+        "400002": ClockSkew,
+    },
+    # Bare ExchangeErrors to ccxt; Kraken's document says of each that the order was not taken.
+    "kraken": {
+        **dict.fromkeys(("EOrder:Cost minimum not met", "EOrder:Tick size check failed"), InvalidRequest),
+        **dict.fromkeys(("EOrder:Orders limit exceeded", "EOrder:Positions limit exceeded"), InvalidRequest),
+        "EAPI:Invalid signature": KeyInvalid,
+        "EService:Deadline elapsed": Refused,
+        "EOrder:Unknown order": OrderNotFound,
+    },
+    "gate": {"REPEATED_CREATION": DuplicateOrder, "ORDER_CANCELLED": Unavailable, "ORDER_CLOSED": Unavailable},
 }
 _DUPLICATE = re.compile(r"(?i)duplicate|clOrdId already exist|clientO(?:rder)?Id.{0,20}exist")
 # Words with which an exchange says that it does not know itself.
@@ -71,6 +92,7 @@ _BANNED_UNTIL = re.compile(r"(?i)banned until (\d{13})")
 _NEVER_CONNECTED = frozenset({"ConnectTimeoutError", "NameResolutionError", "NewConnectionError"})
 _CODE_KEYS = ("sCode", "code", "retCode", "ret_code", "err-code", "label", "errorCode", "error")
 _TEXT_KEYS = ("sMsg", "msg", "retMsg", "ret_msg", "err-msg", "message", "error_description")
+_TOO_MANY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT})
 _DETAIL_CHARS = 160
 
 
@@ -83,22 +105,27 @@ def classify(error: BaseException, *, writing: bool, status: int = 0) -> Exchang
         return error
     exchange, code, text = _said(error)
     detail = _detail(error, code, text)
+    # Kraken's sentence is its code.
+    said = f"{code} {text}"
     if _never_connected(error):
         return NotSent(detail)
     fault = BY_CODE.get(exchange, {}).get(code)
-    if fault is None and writing and _DUPLICATE.search(text):
+    if fault is None and writing and _DUPLICATE.search(said):
         fault = DuplicateOrder
     if fault is None and type(error).__module__ == "ccxt.base.errors":
         fault = BY_CLASS.get(type(error).__name__)
-    if writing and fault is not None and _unproven(fault, text, status):
+        if status in _TOO_MANY and not code:
+            # A gateway's page; on OKX ccxt calls it unavailable, and its limit would go unheard.
+            fault = RateLimited
+    if writing and fault is not None and _unproven(fault, said, status):
         fault = Unavailable
     return (fault or Unavailable)(detail, retry_at=_banned_until(text))
 
 
-def _unproven(fault: type[ExchangeFault], text: str, status: int) -> bool:
+def _unproven(fault: type[ExchangeFault], said: str, status: int) -> bool:
     if not issubclass(fault, Refused):
         return False
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or _DOUBTFUL.search(text) is not None
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or _DOUBTFUL.search(said) is not None
 
 
 def _banned_until(text: str) -> datetime | None:
