@@ -46,10 +46,13 @@ class Tally:
             self.violations += 1
             self.wrong.append(f"{label}: {'; '.join(verdict['wrong'][:4])}")
 
-    def failures(self) -> list[str]:
-        """Why this is no proof: violations, or a harness that looked at too little."""
+    def failures(self, *, busy: bool = True) -> list[str]:
+        """Why this is no proof: violations, or a harness that looked at too little.
+
+        Not ``busy``: a worker that dies again in each recovery may be away when a candle asks for a trade.
+        """
         few = [f"{name}: only {count} crash points" for name, count in self.points.items() if count < LEAST_POINTS]
-        idle = self.eligible >= ENOUGH_CANDLES and self.acted < LEAST_ACTED * self.eligible
+        idle = busy and self.eligible >= ENOUGH_CANDLES and self.acted < LEAST_ACTED * self.eligible
         return self.wrong + few + ([f"acted on {self.acted} of {self.eligible} candles"] if idle else [])
 
 
