@@ -62,6 +62,7 @@ def test_a_proof_that_looks_at_too_little_is_none() -> None:
     assert few.failures() == [f"entry: only {LEAST_POINTS - 1} crash points", "acted on 89 of 100 candles"]
     enough = Tally(runs=3, points={"entry": LEAST_POINTS}, eligible=100, acted=90)
     assert enough.failures() == []
+    assert few.failures(busy=False) == [f"entry: only {LEAST_POINTS - 1} crash points"]
     assert Tally(wrong=["exposure"]).failures() == ["exposure"]
 
 
