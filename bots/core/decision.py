@@ -83,7 +83,8 @@ def entry_intent(now: Situation) -> OrderIntent:
     if amount > 0 and now.free is not None:
         # The exchange locks amount x limit, fee on top: never ask for more than is free.
         limit = min(limit, floor_to(now.free / (amount * (ONE + now.market.taker_fee)), now.market.price_tick))
-    return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=max(limit, now.price))
+    limit = max(limit, now.market.round_price(now.price, Side.BUY))
+    return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=limit)
 
 
 def exit_intent(now: Situation, purpose: Purpose = Purpose.EXIT) -> OrderIntent:
@@ -92,7 +93,8 @@ def exit_intent(now: Situation, purpose: Purpose = Purpose.EXIT) -> OrderIntent:
     limit = band_price(Side.SELL, now)
     if amount > 0 and amount * limit < now.market.min_notional <= amount * now.price:
         # The exchange measures the minimum at the limit: a small position must still be sellable.
-        limit = min(ceil_to(now.market.min_notional / amount, now.market.price_tick), now.price)
+        least = ceil_to(now.market.min_notional / amount, now.market.price_tick)
+        limit = min(least, now.market.round_price(now.price, Side.SELL))
     return OrderIntent(purpose, Side.SELL, OrderType.LIMIT, amount, now.price, limit_price=limit)
 
 
