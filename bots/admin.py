@@ -1,6 +1,6 @@
 """The operator's view of runs, orders and risk: ledgers are read-only, actions call the same functions as pages."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from accounts.auth import actor_of
 from bots import acting, breakers, gates, lifecycle, operations, settling, watch
+from bots import admin_research as admin_research  # found by the admin through this module
+from bots.admin_base import ReadOnly
 from bots.models import (
     Arming,
     BotRun,
@@ -29,27 +31,9 @@ from bots.models import (
 
 # django-stubs' classes are generic, Django's own are not.
 if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[Any]
     _TabularInline = admin.TabularInline[OrderEvent, Order]
 else:
-    _ModelAdmin = admin.ModelAdmin
     _TabularInline = admin.TabularInline
-
-
-class ReadOnly(_ModelAdmin):
-    """Facts are looked at here, never written."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(BotRun)

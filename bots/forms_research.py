@@ -235,3 +235,34 @@ class ImportForm(forms.Form):
                 f"Expected at most {MOST_BYTES // 1024 // 1024} MB; larger files go in by manage.py candles_import."
             )
         return file
+
+
+class DownloadForm(forms.Form):
+    """Of which market candles are to be fetched, and which."""
+
+    exchange = forms.ChoiceField()
+    symbol = forms.CharField(label="Market", max_length=32, widget=_typed(placeholder="BTC/USDT", list="symbols"))
+    timeframe = forms.ChoiceField(label="Candles of", choices=[(name, name) for name in TIMEFRAMES], initial="1h")
+    since = forms.CharField(
+        label="From (UTC)", max_length=40, help_text="Such as 2024-01-31.", widget=_typed(placeholder="2024-01-01")
+    )
+    until = forms.CharField(
+        label="Before (UTC)",
+        required=False,
+        max_length=40,
+        help_text="Empty: up to the last candle that is closed now.",
+        widget=_typed(placeholder="now"),
+    )
+
+    def __init__(self, *args: Any, exchanges: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["exchange"].choices = [(name, name) for name in exchanges]  # type: ignore[attr-defined]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """In the API's fields."""
+        return {**self.cleaned_data, "symbol": self.cleaned_data["symbol"].upper()}
+
+    def refuse(self, errors: Mapping[str, str]) -> None:
+        for name, text in errors.items():
+            self.add_error(name if name in self.fields else None, text)

@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from bots import backtests, sweeps
+from bots import backtests, downloads, sweeps
 
 #: Messages per sweep: as many workers may take part at once.
 HANDS = 4
@@ -28,6 +28,11 @@ def research_sweep(sweep_id: int) -> None:
     sweeps.work(sweep_id, now)
 
 
+@shared_task(name="bots.tasks.research_download", soft_time_limit=SOFT_LIMIT, time_limit=LIMIT)
+def research_download(download_id: int) -> None:
+    downloads.work(download_id, now)
+
+
 def ring(task: Any, pk: int) -> None:
     """Have it begun at once; without a broker the next look for due work finds it."""
     with suppress(OperationalError):
@@ -43,3 +48,5 @@ def research_due() -> None:
     for sweep_id in sweeps.waiting(at):
         for _ in range(HANDS):
             research_sweep.apply_async(args=(sweep_id,), expires=30)
+    for download_id in downloads.waiting(at):
+        research_download.apply_async(args=(download_id,), expires=30)

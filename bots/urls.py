@@ -10,6 +10,7 @@ from bots.views import (
     chart,
     comparing,
     dashboard,
+    downloads,
     keys,
     market_data,
     promotion,
@@ -65,5 +66,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("candles/", market_data.candle_list, name="bots_candles_list"),
     path("candles/import/", market_data.candle_import, name="bots_candles_import"),
     path("candles/store/", market_data.candle_store_held, name="bots_candles_store"),
+    path("candles/download/", downloads.download_new, name="bots_candles_download_new"),
+    path("candles/downloads/<int:download_id>/", downloads.download_detail, name="bots_candles_download"),
+    path("candles/downloads/<int:download_id>/cancel/", downloads.download_cancel, name="bots_candles_download_cancel"),
+    path("candles/downloads/<int:download_id>/resume/", downloads.download_resume, name="bots_candles_download_resume"),
     path("candles/export.csv", market_data.candle_export, name="bots_candles_export"),
 ]

@@ -70,6 +70,11 @@ class Downloaded:
     unchanged: int
 
 
+def origin(exchange: str) -> str:
+    """The source that the store names for what was downloaded."""
+    return f"downloaded from {exchange}"
+
+
 def download(target: Target, on_progress: Progress = lambda done, total: None) -> Downloaded:
     """All pages; ``on_progress`` hears how many candles' time is done, of how many. Raises as `pages`."""
     found: list[Saved] = []
@@ -91,12 +96,12 @@ def pages(target: Target) -> Iterator[Page]:
     source = connect.open_public(target.exchange, target.at)
     if target.symbol not in source.markets():
         raise UnknownSymbol(f"{target.exchange} lists no {target.symbol!r}.")
-    key, origin = (target.exchange, target.symbol, target.timeframe), f"downloaded from {target.exchange}"
+    key, source_name = (target.exchange, target.symbol, target.timeframe), origin(target.exchange)
     missing = _missing(target)
     for first, last in merged(missing, PAGE * target.step):
         for reached, candles in _answers(source, target, first, last):
             wanted = _inside(candles, missing)
-            saved = candle_store.save(*key, wanted, origin, target.at) if len(wanted) else Saved(0, 0, 0)
+            saved = candle_store.save(*key, wanted, source_name, target.at) if len(wanted) else Saved(0, 0, 0)
             yield Page(from_ms(reached), saved)
 
 
@@ -131,8 +136,12 @@ def _inside(candles: Candles, stretches: Sequence[Stretch]) -> Candles:
 
 
 def _picked(candles: Candles, index: Millis) -> Candles:
-    columns = (candles.opened_at, candles.open, candles.high, candles.low, candles.close, candles.volume)
-    return candles if len(index) == len(candles) else Candles(*(column[index] for column in columns))
+    if len(index) == len(candles):
+        return candles
+    return Candles(
+        candles.opened_at[index], candles.open[index], candles.high[index],
+        candles.low[index], candles.close[index], candles.volume[index],
+    )  # fmt: skip
 
 
 def _answers(source: MarketSource, target: Target, start: int, end: int) -> Iterator[tuple[int, Candles]]:

@@ -1,6 +1,6 @@
 """JSON about keys, runs, trades, money, risk and markets: parse, one domain call, render."""
 
-from bots.api import backtests, breakers, capital, keys, market, promotion, risk, runs, seed
+from bots.api import backtests, breakers, capital, downloads, keys, market, promotion, risk, runs, seed
 
 routers = (
     keys.router,
@@ -11,5 +11,6 @@ routers = (
     capital.router,
     breakers.router,
     market.router,
+    downloads.router,
     backtests.router,
 )

@@ -105,3 +105,40 @@ class EquityPointOut(Answer):
 
 class ReportEquityOut(Listing[EquityPointOut]):
     """Equity at candles' closes, oldest first, at most 4,000 points of a backtest."""
+
+
+class DownloadIn(Body):
+    """Without ``until``: up to the last closed candle."""
+
+    exchange: str = Field(max_length=32, examples=["binance"])
+    symbol: str = Field(max_length=32, examples=["BTC/USDT"])
+    timeframe: str = Field(max_length=4, examples=["1h"])
+    since: Utc
+    until: Utc | None = None
+
+
+class DownloadOut(Answer):
+    id: int
+    state: State
+    phase: str
+    progress: float = Field(description="Percent.")
+    eta: float | None = Field(description="Seconds that are left; null while nothing can be said.")
+    exchange: str
+    symbol: str
+    timeframe: str
+    since: Utc
+    until: Utc
+    reached: Utc = Field(description="Everything opened before is done.")
+    candles: int = Field(description="In the range, if none were missing.")
+    added: int
+    pages: int
+    candles_per_second: float | None
+    created_at: Utc
+    started_at: Utc | None
+    finished_at: Utc | None
+    error: str
+    resumable: bool
+
+
+class DownloadsOut(Listing[DownloadOut]):
+    pass

@@ -103,8 +103,8 @@ def parse_request(given: Mapping[str, Any], kind: type[BaseStrategy]) -> Backtes
         "capital": read("capital", positive),
         "fee": read("fee", fraction),
         "slippage": read("slippage", fraction, ZERO),
-        "since": read("since", _instant),
-        "until": read("until", _instant),
+        "since": read("since", instant),
+        "until": read("until", instant),
         "params": read("params", kind.validate) or {},
         "limits": read("limits", parse_limits) or Limits(),
     }
@@ -171,7 +171,7 @@ def _timeframe(value: object) -> str:
     return str(value)
 
 
-def _instant(value: object) -> datetime:
+def instant(value: object) -> datetime:
     if isinstance(value, datetime):
         read = value
     else:

@@ -3,6 +3,7 @@
 from bots.models.backtest import Backtest, JobState, Sweep, SweepPart
 from bots.models.breaker import Breaker, BreakerEvent
 from bots.models.capital import CapitalEntry, CapitalKind
+from bots.models.download import CandleDownload
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
 from bots.models.risk import Arming, GateState, Incident, Level, RiskLimits, TradingGate
@@ -16,6 +17,7 @@ __all__ = [
     "BotRun",
     "Breaker",
     "BreakerEvent",
+    "CandleDownload",
     "CapitalEntry",
     "CapitalKind",
     "Decision",

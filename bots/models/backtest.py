@@ -29,6 +29,9 @@ UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 class JobQuerySet(models.QuerySet[Any]):
     """State is only ever changed by compare-and-swap; ``attempts`` is the fence between two workers."""
 
+    #: Nobody else tries once this holds.
+    worn_out = Q(attempts__gte=MOST_ATTEMPTS)
+
     def waiting(self, at: datetime) -> Self:
         """Queued, or left behind by a worker that fell silent."""
         return self.filter(Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, heartbeat_at__lt=at - SILENCE))
@@ -36,7 +39,7 @@ class JobQuerySet(models.QuerySet[Any]):
     def claim(self, pk: int, worker: str, at: datetime) -> int | None:
         """The attempt's number for the one worker that may do it now; one attempt too many fails the job."""
         waiting = self.filter(pk=pk).waiting(at)
-        waiting.filter(attempts__gte=MOST_ATTEMPTS).update(
+        waiting.filter(self.worn_out).update(
             state=JobState.FAILED, finished_at=at, error="The worker died on it three times."
         )
         attempts = waiting.values_list("attempts", flat=True).first()

@@ -15,6 +15,8 @@ from bots.models import Backtest, JobState, Sweep
 from bots.models.backtest import Research
 from bots.queries.shapes import Page
 from exchanges import candle_store, market_data
+from exchanges.candle_download import origin
+from exchanges.candle_store import Coverage
 from exchanges.core import demo
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
 from exchanges.core.decimals import from_float, plain
@@ -183,7 +185,7 @@ def frozen(request: BacktestRequest, at: datetime) -> BacktestRequest:
 def _coverage(request: BacktestRequest, at: datetime) -> tuple[datetime, datetime]:
     """[first open time, end): what is stored; the demo market has no beginning, so its default is a length."""
     step = timeframe_ms(request.timeframe)
-    stored = candle_store.coverage(request.exchange, request.symbol, request.timeframe)
+    stored = recorded(request.exchange, request.symbol, request.timeframe)
     if stored is not None:
         return stored.first, stored.last + timedelta(milliseconds=step)
     if request.exchange != demo.NAME:
@@ -197,6 +199,12 @@ def _coverage(request: BacktestRequest, at: datetime) -> tuple[datetime, datetim
     return from_ms(since), from_ms(end)
 
 
+def recorded(exchange: str, symbol: str, timeframe: str) -> Coverage | None:
+    """What is stored and bounds a backtest. Demo candles that were merely kept do not: there are always more of them."""
+    stored = candle_store.coverage(exchange, symbol, timeframe)
+    return None if stored is not None and exchange == demo.NAME and stored.source == origin(demo.NAME) else stored
+
+
 def candles_for(request: BacktestRequest, warmup: int) -> Candles:
     """The candles of a frozen request and as many before them as the warm-up may need."""
     step = timeframe_ms(request.timeframe)
@@ -206,9 +214,9 @@ def candles_for(request: BacktestRequest, warmup: int) -> Candles:
     since = request.since - timedelta(milliseconds=2 * warmup * step)
     key = (request.exchange, request.symbol, request.timeframe)
     candles = candle_store.load(*key, since, request.until)
-    if len(candles) or request.exchange != demo.NAME:
-        return candles
     count = (to_ms(request.until) - to_ms(since)) // step
+    if request.exchange != demo.NAME or len(candles) == count or recorded(*key) is not None:
+        return candles
     return demo.candles(request.symbol, request.timeframe, to_ms(since), count)
 
 

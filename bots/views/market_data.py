@@ -21,6 +21,7 @@ from accounts.models import User
 from bots.csv_answer import csv_answer
 from bots.forms_research import ImportForm
 from bots.queries.coverage import covered_markets
+from bots.queries.downloads import recent_downloads
 from bots.views.plots import coverage_bar
 from bots.views.research_entries import known_markets
 from bots.views.shell import signed_in, user_of
@@ -41,7 +42,8 @@ ODD = re.compile(r"[^A-Za-z0-9._-]+")
 @require_GET
 def candle_list(request: HttpRequest) -> HttpResponse:
     bars = [coverage_bar(covered) for covered in covered_markets()]
-    return render(request, "bots/candles_list.html", {"at": timezone.now(), "bars": bars})
+    context = {"at": timezone.now(), "bars": bars, "downloads": recent_downloads(user_of(request))}
+    return render(request, "bots/candles_list.html", context)
 
 
 @dataclass(frozen=True, slots=True)

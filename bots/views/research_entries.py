@@ -192,7 +192,7 @@ def reach_of(entries: Entries) -> Reach | None:
     timeframe = str(entries.get("timeframe", ""))
     if not exchange or "/" not in symbol or timeframe not in TIMEFRAMES:
         return None
-    stored = candle_store.coverage(exchange, symbol, timeframe)
+    stored = research.recorded(exchange, symbol, timeframe)
     if stored is None:
         return Reach(demo=exchange == DEMO)
     step = timedelta(milliseconds=timeframe_ms(timeframe))

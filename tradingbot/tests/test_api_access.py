@@ -74,6 +74,7 @@ OPEN = {("GET", "/health")}
 #: Who may call these is told beside what they do, in the tests of their own.
 TOLD_ELSEWHERE = (
     "/api/v1/backtests", "/api/v1/sweeps", "/api/v1/rules", "/api/v1/breakers/{id}", "/api/v1/bot/{id}/promote",
+    "/api/v1/candles/downloads",
 )  # fmt: skip
 each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
 foreign_route = pytest.mark.parametrize("route", [route for route in ROUTES if route.foreign], ids=str)
