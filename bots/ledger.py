@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Subquery
+from django.db.models.functions import Coalesce
 
-from bots.core.intent import Purpose
 from bots.core.order_state import FINAL, OrderState
 from bots.core.position import FillFact, Position, book, fold
 from bots.models import BotRun, Fill, Order, RunPosition, TradeLog
@@ -39,7 +40,7 @@ def position_of(row: RunPosition) -> Position:
 
 
 def fact(fill: Fill) -> FillFact:
-    entered_at = fill.order.send_at if fill.order.purpose == Purpose.ENTRY else None
+    entered_at = fill.order.send_at if fill.order.intent.begins_position else None
     return FillFact(Side(fill.side), fill.amount, fill.price, fill.fee, fill.fee_asset, fill.executed_at, entered_at)
 
 
@@ -133,6 +134,13 @@ def _total(order: Order) -> None:
     notional = sum((fill.amount * fill.price for fill in fills), ZERO)
     order.average = storable(notional / order.filled) if order.filled else None
     order.save(update_fields=["filled", "average"])
+
+
+def stakes_of(run: BotRun) -> tuple[Decimal, ...]:
+    """What each entry paid on average since the run last sold anything, the first one first."""
+    sold = Fill.objects.filter(run=run, side=Side.SELL.value).order_by("-id").values("id")[:1]
+    bought = Order.objects.filter(run=run, side=Side.BUY.value, fills__id__gt=Coalesce(Subquery(sold), 0)).distinct()
+    return tuple(order.average for order in bought.order_by("id") if order.average is not None)
 
 
 def refold(run: BotRun) -> Position:

@@ -25,7 +25,7 @@ from exchanges.core.market import Market
 from exchanges.models import ExchangeKey, SimulatedWallet
 from strategies import operations as strategy_rows
 from strategies import queries as strategies
-from strategies.core.parameters import ParameterError
+from strategies.core.parameters import ParameterError, as_json
 from strategies.core.strategy import BaseStrategy, UnknownStrategy
 from strategies.models import Strategy
 
@@ -89,7 +89,7 @@ class Checked:
 def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     """Check everything, then write the run down; the next tick takes it up."""
     strategy, built = _checked_strategy(wanted, at)
-    params, limits = dict(built.params), _checked_limits(wanted, built)
+    params, limits = as_json(built.params), _checked_limits(wanted, built)
     market = _checked_market(wanted, at)
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
     checked = Checked(strategy, params, limits, market, key)

@@ -38,6 +38,7 @@ class Voice:
             reason_flat=self.strategy.reason(signals, index, holding=False),
             reason_holding=self.strategy.reason(signals, index, holding=True),
             indicators={name: _number(values[index]) for name, values in signals.indicators.items()},
+            plan=signals.plan,
         )
 
 

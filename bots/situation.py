@@ -13,7 +13,7 @@ from bots import breakers
 from bots.core.intent import Purpose
 from bots.core.limits import Limits, parse_limits, tightest
 from bots.core.risk import Gate, Permit, Situation
-from bots.ledger import position_of
+from bots.ledger import position_of, stakes_of
 from bots.models import Arming, BotRun, Level, Mode, Order, RiskLimits, RunPosition, Status, TradingGate
 from exchanges.core.decimals import ZERO
 from exchanges.core.market import Market
@@ -142,6 +142,9 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         position=position,
         price=price,
         cash=run.capital + position.cash,
+        ask=ambient.quote.price_for(Side.BUY),
+        stakes=stakes_of(run) if holding else (),
+        bid=ambient.quote.bid,
         equity=equity,
         peak_equity=max(row.peak_equity or run.capital, equity),
         day_start_equity=row.day_start_equity if same_day and row.day_start_equity is not None else equity,

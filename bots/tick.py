@@ -124,9 +124,7 @@ def _decide_all(
         acting_on = index_to_act_on(run, voice, first, market, at)
         untouched = (index for index in range(first, len(candles)) if index != acting_on)
         rows.extend(_row(run, voice, index, market, told, at) for index in untouched)
-        if acting_on is None or _act_on(
-            run, voice.opinion(acting_on), stale, report, moment.of(run.mode)
-        ):
+        if acting_on is None or _act_on(run, voice.opinion(acting_on), stale, report, moment.of(run.mode)):
             idle.append(run)
     Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     report.decisions += len(rows)
@@ -142,12 +140,16 @@ def index_to_act_on(run: BotRun, voice: Voice, first: int, market: Market, at: d
     if first > last:
         return None
     close = Decimal(str(float(voice.candles.close[last])))
+    ready, unseen = voice.signals.ready, range(last, first - 1, -1)
     holding = not sizing.flat(run.held, close, market)
-    wanted = voice.signals.exit if holding else voice.signals.entry
+    if holding:
+        leaving = next((index for index in unseen if voice.signals.exit[index] and ready[index]), None)
+        if leaving is not None or voice.signals.plan is None:
+            return leaving
     step = timeframe_ms(run.timeframe)
-    for index in range(last, first - 1, -1):
+    for index in unseen:
         recent = to_ms(at) - int(voice.candles.opened_at[index]) - step <= LATE.total_seconds() * 1000
-        if wanted[index] and voice.signals.ready[index] and (holding or index == last or recent):
+        if voice.signals.entry[index] and ready[index] and (index == last or recent):
             return index
     return None
 

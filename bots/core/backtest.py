@@ -65,7 +65,7 @@ def run(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     """
     if len(candles) < 2:
         return Outcome([], None, Position(), [])
-    if backtest_plain.is_plain(terms):
+    if signals.plan is None and backtest_plain.is_plain(terms):
         try:
             return backtest_plain.walk(candles, signals, terms)
         except backtest_plain.Refusable:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bots.core import breaker
-from bots.core.backtest_terms import Denied, OpenTrade, Outcome, Terms, Trade
+from bots.core.backtest_terms import Denied, LegFill, OpenTrade, Outcome, Terms, Trade
 from bots.core.breaker import Books, Breaker, ClosedTrade
 from bots.core.codes import Code
 from bots.core.decision import Decided, Opinion, exit_intent, judged
@@ -16,16 +16,22 @@ from exchanges.core.candles import Candles, from_ms
 from exchanges.core.decimals import ZERO, from_float
 from exchanges.core.fees import fee_of
 from exchanges.core.orders import Side
+from strategies.core.plan import Plan
 from strategies.core.signals import Signals
 
 MINUTE = timedelta(minutes=1)
 
 
 class Account:
-    """What a live run keeps in its rows, in memory; every figure is the fold of the fills."""
+    """What a live run keeps in its rows, in memory; every figure is the fold of the fills.
 
-    def __init__(self, candles: Candles, terms: Terms) -> None:
-        self.candles, self.terms = candles, terms
+    ``plan``: how the position is worked, None for all in and all out.
+    """
+
+    def __init__(self, candles: Candles, terms: Terms, plan: Plan | None = None) -> None:
+        self.candles, self.terms, self.plan = candles, terms, plan
+        self.stakes: list[Decimal] = []
+        self.fills: list[LegFill] = []
         self.position = Position()
         self.trades: list[Trade] = []
         self.denied: list[Denied] = []
@@ -41,6 +47,10 @@ class Account:
         return self.terms.capital + self.position.cash
 
     @property
+    def fee_rate(self) -> Decimal:
+        return self.terms.market.taker_fee
+
+    @property
     def side(self) -> Side:
         """Of the order that would come next, and so of the price it would see."""
         return Side.SELL if self.position.amount > 0 else Side.BUY
@@ -48,8 +58,13 @@ class Account:
     def equity(self, price: Decimal) -> Decimal:
         return self.terms.capital + self.position.profit(price)
 
-    def situation(self, index: int, price: Decimal, mark: Decimal, peak: Decimal, day_start: Decimal) -> Situation:
-        """As of the fill candle's open; ``price`` is what an order would see, ``mark`` what equity is measured at."""
+    def situation(
+        self, index: int, price: Decimal, mark: Decimal, peak: Decimal, day_start: Decimal, ask: Decimal | None = None
+    ) -> Situation:
+        """As of the fill candle's open; ``price`` is what an order would see, ``mark`` what equity is measured at.
+
+        ``ask``: what a further buy would see, where that is not the price.
+        """
         opened_at = int(self.candles.opened_at[index])
         equity = self.equity(mark)
         return Situation(
@@ -58,6 +73,8 @@ class Account:
             limits=self.terms.limits,
             position=self.position,
             price=price,
+            ask=ask,
+            stakes=tuple(self.stakes),
             cash=self.cash,
             equity=equity,
             peak_equity=max(peak, equity),
@@ -71,10 +88,10 @@ class Account:
     def _orders_since(self, ms: int) -> int:
         return len(self.order_times) - bisect_right(self.order_times, ms)
 
-    def carry_out(self, decided: Decided, index: int, price: Decimal) -> bool:
+    def carry_out(self, decided: Decided, index: int) -> bool:
         """Fill what was decided at the candle's open, or note the denial; whether something was filled."""
         if decided.intent is not None:
-            self._fill(decided.intent, index, price, index - 1, decided.code)
+            self._fill(decided.intent, index, index - 1, decided.code)
             return True
         if decided.code not in QUIET:
             self.denied.append(Denied(index, decided.code))
@@ -86,20 +103,32 @@ class Account:
         if decided.intent is None:
             self.denied.append(Denied(index, decided.code))
             return False
-        self._fill(decided.intent, index, now.price, None, code)
+        self._fill(decided.intent, index, None, code)
         return True
 
-    def _fill(self, intent: OrderIntent, index: int, price: Decimal, signal: int | None, code: Code) -> None:
-        market, opened_at = self.terms.market, int(self.candles.opened_at[index])
-        fee = fee_of(intent.amount * price, market.taker_fee)
+    def _fill(self, intent: OrderIntent, index: int, signal: int | None, code: Code) -> None:
+        market, price, opened_at = self.terms.market, intent.price, int(self.candles.opened_at[index])
+        fee = fee_of(intent.amount * price, self.fee_rate)
         fact = FillFact(intent.side, intent.amount, price, fee, market.quote, from_ms(opened_at))
         booked = book(self.position, fact, market.base, market.quote)
         self.order_times.append(opened_at)
         self.position = booked.position
+        if self.plan is not None:
+            self.fills.append(LegFill(index, intent.side, price, intent.amount, fee, intent.slot_leg))
         if booked.pnl is None:
-            self.kept = OpenTrade(index - 1, index, price, intent.amount, fee)
+            self._enter(index, price, intent.amount, fee)
         else:
             self._close(index, price, signal, fee, booked.pnl, code)
+
+    def _enter(self, index: int, price: Decimal, amount: Decimal, fee: Decimal) -> None:
+        """A new trade, or one more stake of it: then the entry price is the average."""
+        kept = self.kept
+        if kept is None:
+            self.stakes, self.kept = [price], OpenTrade(index - 1, index, price, amount, fee)
+        else:
+            self.stakes.append(price)
+            average = self.position.entry_price
+            self.kept = kept._replace(entry_price=average, amount=kept.amount + amount, fee=kept.fee + fee)
 
     def _close(self, index: int, price: Decimal, signal: int | None, fee: Decimal, pnl: Decimal, code: Code) -> None:
         kept = self.kept
@@ -111,7 +140,7 @@ class Account:
                 kept.fee, kept.fee + fee, pnl, code,
             )
         )  # fmt: skip
-        self.kept = None
+        self.kept, self.stakes = None, []
         if self.breakers:
             self._judge(from_ms(int(self.candles.opened_at[kept.entry])), index, pnl, code)
         if pnl < 0:
@@ -127,7 +156,7 @@ class Account:
         self.breakers = [breaker.after_trade(one, self.closed, self.terms.limits, books) for one in self.breakers]
 
     def outcome(self) -> Outcome:
-        return Outcome(self.trades, self.kept, self.position, self.denied)
+        return Outcome(self.trades, self.kept, self.position, self.denied, self.fills)
 
 
 #: Decisions that are no denial.
@@ -145,4 +174,5 @@ def opinion_on(signals: Signals, candles: Candles, index: int) -> Opinion:
         confidence=float(signals.confidence[index]),
         reason_flat="",
         reason_holding="",
+        plan=signals.plan,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from bots.core import backtest
 from bots.core.backtest_terms import Terms
 from bots.core.montecarlo import MonteCarlo, monte_carlo
-from bots.core.performance import measure
+from bots.core.performance import account_returns_pct, measure
 from exchanges.core.candles import Candles, from_ms, timeframe_ms
 from strategies.core.crossing import DECIMALS
 from strategies.core.signals import Flags, Signals
@@ -87,7 +87,7 @@ def check(
     looked = looks(signals, seed)
     warmup = strategy.warmup_on(timeframe_ms(timeframe))
     outcome = backtest.run(candles, signals, terms)
-    returns = measure(outcome, candles, terms).trade_returns_pct
+    returns = account_returns_pct(outcome, measure(outcome, candles, terms), terms)
     return Checked(
         lookahead(strategy, candles, signals, looked),
         tuple(warmup_rows(strategy, candles, signals, looked, warmup)),

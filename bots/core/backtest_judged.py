@@ -19,7 +19,7 @@ from strategies.core.signals import Signals
 
 def walk(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     """`replay.replay`'s answer to the last digit, without looking at the candles where nothing can happen."""
-    run = _Judged(candles, signals, terms)
+    run = Judged(candles, signals, terms)
     for signal in np.flatnonzero((signals.entry | signals.exit)[:-1] & signals.ready[:-1]).tolist():
         run.watch(signal + 1)
         run.decide(signal)
@@ -27,10 +27,10 @@ def walk(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     return run.account.outcome()
 
 
-class _Judged:
+class Judged:
     def __init__(self, candles: Candles, signals: Signals, terms: Terms) -> None:
         self.candles, self.signals, self.terms = candles, signals, terms
-        self.account = Account(candles, terms)
+        self.account = Account(candles, terms, signals.plan)
         self.guard: Guard | None = None
         self.guarded = protects(terms.limits)
         # Amount and cash as they were from which candle's close on: what equity was at any earlier close.
@@ -62,10 +62,12 @@ class _Judged:
         opened = from_float(self.candles.open[index])
         price = self.terms.fill_price(opened, account.side)
         flat = sizing.flat(account.position.amount, price, self.terms.market)
-        if not (self.signals.entry if flat else self.signals.exit)[signal]:
+        entry, scaled = self.signals.entry[signal], self.signals.plan is not None
+        if not (entry if flat else self.signals.exit[signal] or (scaled and entry)):
             return
-        now = account.situation(index, price, opened, *self._memory(index))
-        if account.carry_out(decide(opinion_on(self.signals, self.candles, signal), now), index, price):
+        ask = self.terms.fill_price(opened, Side.BUY)
+        now = account.situation(index, price, opened, *self._memory(index), ask=ask)
+        if account.carry_out(decide(opinion_on(self.signals, self.candles, signal), now), index):
             self._changed(index)
 
     def _changed(self, index: int) -> None:
@@ -73,8 +75,11 @@ class _Judged:
         amount = self.account.position.amount
         self.since.append(index)
         self.states.append((amount, self.account.cash))
-        entered = amount and self.guarded
-        self.guard = Guard(index, self.account.position.entry_price, self.terms) if entered else None
+        self.guard = self._guard(index) if amount and self.guarded else None
+
+    def _guard(self, index: int) -> Guard:
+        account = self.account
+        return Guard(index, account.position.entry_price, self.terms, account.stakes[-1], self.guard)
 
     def _memory(self, index: int) -> tuple[Decimal, Decimal]:
         """(highest equity at any close before the candle, equity where its UTC day began)."""

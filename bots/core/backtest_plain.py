@@ -73,7 +73,7 @@ def _guarded(signals: Ints, exits: Ints, candles: Candles, terms: Terms) -> Stay
         entry, free_from = entered[at], ends[at]
         if suspected[at]:
             price = terms.fill_price(from_float(candles.open[entry]), Side.BUY)
-            touch = Guard(entry, price, terms).until(free_from, candles)
+            touch = Guard(entry, price, terms, price).until(free_from, candles)
             if touch is not None:
                 free_from = touch.candle
                 found.touches[len(found.entries)] = touch

@@ -70,6 +70,17 @@ class OpenTrade(NamedTuple):
     fee: Decimal
 
 
+class LegFill(NamedTuple):
+    """One fill of a run that works several orders; ``leg`` names the stake or line: ``dca:3``, ``grid:2``, ``exit``."""
+
+    candle: int
+    side: Side
+    price: Decimal
+    amount: Decimal
+    fee: Decimal
+    leg: str
+
+
 class Denied(NamedTuple):
     """An order that our own risk refused, at the candle on which it would have been filled."""
 
@@ -79,10 +90,13 @@ class Denied(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """``fills`` are only kept where a trade is not one buy and one sell, as trades alone would not tell them."""
+
     trades: list[Trade]
     open: OpenTrade | None
     position: Position
     denied: list[Denied]
+    fills: list[LegFill] = field(default_factory=list)
 
 
 def split_symbol(symbol: str) -> tuple[str, str]:

@@ -93,16 +93,20 @@ class Guard:
     """Watches one position from its entry candle on, each candle once.
 
     Moving stops follow the highest price that is certain to have come before a candle's low: the entry price, the
-    highs of the candles before, and the candle's own open.
+    highs of the candles before, and the candle's own open. One more stake, bought at ``paid``, moves the entry price
+    and forgets nothing of that.
     """
 
-    __slots__ = ("armed_at", "ceiling", "cursor", "entry_price", "even", "floor", "highest", "terms", "trail")
+    __slots__ = ("armed_at", "ceiling", "cursor", "entry_price", "even", "floor", "highest", "paid", "terms", "trail")
 
-    def __init__(self, entry: int, entry_price: Decimal, terms: Terms) -> None:
+    def __init__(
+        self, entry: int, entry_price: Decimal, terms: Terms, paid: Decimal, before: "Guard | None" = None
+    ) -> None:
         self.cursor = entry
         self.entry_price = entry_price
         self.terms = terms
-        self.highest = 0.0
+        self.highest: float = before.highest if before is not None else 0.0
+        self.paid: Decimal = max(paid, before.paid) if before is not None else paid
         fixed = levels(entry_price, None, terms.limits, terms.market)
         self.floor = None if fixed.stop is None else float(fixed.stop)
         self.ceiling = None if fixed.target is None else float(fixed.target)
@@ -111,6 +115,11 @@ class Guard:
         even = terms.limits.break_even_pct
         self.armed_at = None if even is None else float(break_even_armed_at(entry_price, even, terms.market))
         self.even = 0.0 if even is None else float(break_even_level(entry_price, terms.market))
+
+    def begin_after(self, candle: int, candles: Candles) -> None:
+        """Entered inside that candle: of its prices only the close is certain to have come since."""
+        self.highest = max(self.highest, float(candles.close[candle]))
+        self.cursor = candle + 1
 
     def until(self, before: int, candles: Candles) -> Touch | None:
         """The first touch in the candles not yet watched and before that index."""
@@ -145,7 +154,7 @@ class Guard:
 
     def _tops(self, window: slice, candles: Candles) -> Floats:
         tops = np.empty(window.stop - window.start)
-        tops[0] = max(self.highest, float(self.entry_price))
+        tops[0] = max(self.highest, float(self.paid))
         tops[1:] = candles.high[window.start : window.stop - 1]
         np.maximum.accumulate(tops, out=tops)
         return np.maximum(tops, candles.open[window], out=tops)
@@ -158,7 +167,7 @@ class Guard:
 
     def _decide(self, index: int, candles: Candles) -> Touch | None:
         opened = from_float(candles.open[index])
-        peak = max(self.entry_price, opened, from_float(self.highest))
+        peak = max(self.paid, opened, from_float(self.highest))
         at = levels(self.entry_price, peak, self.terms.limits, self.terms.market)
         found = touched(at, opened, from_float(candles.high[index]), from_float(candles.low[index]))
         return None if found is None else Touch(index, found[1], found[0])

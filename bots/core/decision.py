@@ -1,7 +1,7 @@
 """From an opinion and a situation to an order or a reason: the one place that decides, in every mode."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,8 +9,9 @@ from bots.core import sizing
 from bots.core.codes import Code
 from bots.core.intent import OrderIntent, Purpose
 from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, Situation, check
-from exchanges.core.decimals import ONE, ceil_to, floor_to
+from exchanges.core.decimals import ONE, ZERO, ceil_to, floor_to, plain
 from exchanges.core.orders import OrderType, Side
+from strategies.core.plan import Plan, Scaling
 from strategies.core.signals import Action
 
 #: Of an account's free money, so that the price may move a little between the decision and the order.
@@ -30,6 +31,7 @@ class Opinion:
     reason_flat: str
     reason_holding: str
     indicators: Mapping[str, float | None] = field(default_factory=dict)
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,40 @@ def hold(opinion: Opinion, *, holding: bool) -> Decided | None:
 
 
 def decide(opinion: Opinion, now: Situation) -> Decided:
-    """Flat: only the entry rule is looked at; in a position: only the exit rule."""
+    """Flat: only the entry rule is looked at; in a position: only the exit rule, and then whether to add a stake."""
     holding = not sizing.flat(now.position.amount, now.price, now.market)
+    if isinstance(opinion.plan, Scaling) and opinion.ready and opinion.entry and not (holding and opinion.exit):
+        return _staked(opinion, opinion.plan, now, holding=holding)
     held = hold(opinion, holding=holding)
     if held is not None:
         return held
     if holding:
         return judged(exit_intent(now), now, Code.SIGNAL_SELL, opinion.reason_holding, opinion.confidence)
     return judged(entry_intent(now), now, Code.SIGNAL_BUY, opinion.reason_flat, opinion.confidence)
+
+
+def _staked(opinion: Opinion, plan: Scaling, now: Situation, *, holding: bool) -> Decided:
+    """One more stake of the position, if it is its turn."""
+    buying = replace(now, price=now.price_for(Side.BUY))
+    number = len(now.stakes) + 1
+    why_not = _waits(plan, buying, holding=holding)
+    if why_not:
+        return Decided(Action.HOLD, Code.ALREADY_IN_POSITION, f"{opinion.reason_flat} {why_not}")
+    stake = (now.cash - now.position.cash) / plan.stakes
+    reason = f"{opinion.reason_flat} Stake {number} of {plan.stakes}."
+    return judged(entry_intent(buying, stake, f"dca:{number}"), buying, Code.SIGNAL_BUY, reason, opinion.confidence)
+
+
+def _waits(plan: Scaling, now: Situation, *, holding: bool) -> str:
+    """Why no stake is bought now; empty when one is."""
+    number = len(now.stakes) + 1
+    if holding and not now.stakes:
+        return "What is held is being sold."
+    if number > plan.stakes:
+        return f"All {plan.stakes} stakes are held."
+    if now.stakes and now.price > (most := plan.highest(now.stakes[-1])):
+        return f"Stake {number} of {plan.stakes} waits for {plain(most)} or less; the price is {plain(now.price)}."
+    return ""
 
 
 def judged(intent: OrderIntent, now: Situation, code: Code, reason: str, confidence: float = 0.0) -> Decided:
@@ -75,16 +103,19 @@ def judged(intent: OrderIntent, now: Situation, code: Code, reason: str, confide
     return Decided(action, code, reason, confidence, intent)
 
 
-def entry_intent(now: Situation) -> OrderIntent:
-    """All of the run's money, as a marketable limit that the account can pay for."""
+def entry_intent(now: Situation, most: Decimal | None = None, leg: str = "") -> OrderIntent:
+    """All of the run's money, or at most so much of it, as a marketable limit that the account can pay for."""
     money = now.cash if now.free is None else min(now.cash, now.free * (ONE - HEADROOM))
-    amount = sizing.all_in_amount(money, now.price, now.market)
+    amount = sizing.all_in_amount(money if most is None else min(money, most), now.price, now.market)
+    if leg and now.market.max_amount is not None:
+        # One order must be able to sell all stakes together.
+        amount = min(amount, now.market.round_amount(max(now.market.max_amount - now.position.amount, ZERO)))
     limit = band_price(Side.BUY, now)
     if amount > 0 and now.free is not None:
         # The exchange locks amount x limit, fee on top: never ask for more than is free.
         limit = min(limit, floor_to(now.free / (amount * (ONE + now.market.taker_fee)), now.market.price_tick))
     limit = max(limit, now.market.round_price(now.price, Side.BUY))
-    return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=limit)
+    return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=limit, leg=leg)
 
 
 def exit_intent(now: Situation, purpose: Purpose = Purpose.EXIT) -> OrderIntent:

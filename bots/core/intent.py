@@ -43,6 +43,12 @@ class OrderIntent:
         """An exit and a stop share a slot: both sell what is held, and it must not be sold twice."""
         return self.leg or (Purpose.EXIT if self.purpose is Purpose.STOP else self.purpose).value
 
+    @property
+    def begins_position(self) -> bool:
+        """An entry, unless it is one of several: a further stake, or a line of a grid, adds to what is held."""
+        several = self.slot_leg.startswith(("dca:", "grid:"))
+        return self.purpose is Purpose.ENTRY and (not several or self.slot_leg == "dca:1")
+
 
 @dataclass(frozen=True, slots=True)
 class Denial:

@@ -1,15 +1,18 @@
 """What a backtest was worth: every figure of docs/backtesting.md by the definition that stands there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bots.core.backtest_terms import OpenTrade, Outcome, Terms, Trade
+from bots.core.backtest_terms import LegFill, OpenTrade, Outcome, Terms, Trade
 from exchanges.core.candles import Candles, Millis
 from exchanges.core.decimals import ZERO, from_float
+from exchanges.core.orders import Side
 from strategies.core.indicators import DAY_MS
 from strategies.core.signals import Floats
 
@@ -60,7 +63,7 @@ def measure(outcome: Outcome, candles: Candles, terms: Terms) -> Measured:
     columns = _columns(outcome, candles, terms)
     equity, drawdown, longest = equity_and_drawdown(outcome, columns, candles, terms)
     returns = trade_returns_pct(columns, terms.fee)
-    daily = _changes(equity[day_ends(candles.opened_at)], capital)
+    daily = returns_from(equity[day_ends(candles.opened_at)], capital)
     final = terms.capital + outcome.position.profit(from_float(candles.close[-1]))
     wins = [trade.pnl for trade in outcome.trades if trade.pnl > 0]
     losses = [trade.pnl for trade in outcome.trades if trade.pnl < 0]
@@ -103,7 +106,7 @@ def _columns(outcome: Outcome, candles: Candles, terms: Terms) -> _Columns:
     begun: list[Trade | OpenTrade] = [*trades, *([kept] if kept is not None else [])]
     entry = np.array([trade.entry for trade in begun], dtype=np.intp)
     exit_ = np.array([trade.exit for trade in trades], dtype=np.intp)
-    if terms.slippage_bps:
+    if terms.slippage_bps or outcome.fills:
         bought = np.array([trade.entry_price for trade in begun], dtype=np.float64)
         sold = np.array([trade.exit_price for trade in trades], dtype=np.float64)
     else:
@@ -118,6 +121,14 @@ def trade_return_pct(entry: Decimal, exit_: Decimal, fee: Decimal) -> float:
     """100 · ((exit/entry − 1) − fee · (1 + exit/entry)): of one trade, whatever its amount."""
     ratio = float(exit_) / float(entry)
     return 100 * ((ratio - 1) - float(fee) * (1 + ratio))
+
+
+def account_returns_pct(outcome: Outcome, measured: Measured, terms: Terms) -> Floats:
+    """What each closed trade did to all of the money, in percent: where not all of it is in a trade, that is less."""
+    if not outcome.fills:
+        return measured.trade_returns_pct
+    gains = np.array([trade.pnl for trade in outcome.trades], dtype=np.float64)
+    return 100 * gains / (float(terms.capital) + np.cumsum(gains) - gains)
 
 
 def trade_returns_pct(columns: _Columns, fee: Decimal) -> Floats:
@@ -135,6 +146,25 @@ def equity_and_drawdown(
     outcome: Outcome, columns: _Columns, candles: Candles, terms: Terms
 ) -> tuple[Floats, float, int]:
     """(equity at each close, largest fall from the highest so far in percent, most candles in a row below it)."""
+    bounds, held, cash = _fill_steps(outcome, terms) if outcome.fills else _trade_steps(columns, terms)
+    lengths = np.diff(bounds, prepend=0, append=len(candles))
+    equity: Floats = np.repeat(held, lengths)
+    return equity, *_filled_in(equity, np.repeat(cash, lengths), candles.close, float(terms.capital))
+
+
+def _fill_steps(outcome: Outcome, terms: Terms) -> tuple[Indices, Floats, Floats]:
+    """(where the amount changes, the amount from there on, the money), one more than there are changes."""
+    fills, zero = outcome.fills, [ZERO]
+    signed = [fill.amount if fill.side is Side.BUY else -fill.amount for fill in fills]
+    spent = (amount * fill.price + fill.fee for amount, fill in zip(signed, fills, strict=True))
+    # Added up exactly, so that what is sold to the last coin leaves nothing.
+    held = np.array([*zero, *accumulate(signed)], dtype=np.float64)
+    cash = float(terms.capital) - np.array([*zero, *accumulate(spent)], dtype=np.float64)
+    return np.array([fill.candle for fill in fills], dtype=np.intp), held, cash
+
+
+def _trade_steps(columns: _Columns, terms: Terms) -> tuple[Indices, Floats, Floats]:
+    """The same, of trades that are one buy and one sell each and never overlap."""
     fee, closed = float(terms.fee), len(columns.exit)
     spent = columns.amount * columns.entry_price * (1 + fee)
     gained = columns.amount[:closed] * columns.exit_price * (1 - fee) - spent[:closed]
@@ -144,9 +174,7 @@ def equity_and_drawdown(
     held, cash = np.zeros(len(bounds) + 1), np.zeros(len(bounds) + 1)
     held[1::2], cash[0::2] = columns.amount, money
     cash[1::2] = money[: len(spent)] - spent
-    lengths = np.diff(bounds, prepend=0, append=len(candles))
-    equity: Floats = np.repeat(held, lengths)
-    return equity, *_filled_in(equity, np.repeat(cash, lengths), candles.close, float(terms.capital))
+    return bounds, held, cash
 
 
 def _filled_in(equity: Floats, cash: Floats, closes: Floats, initial: float) -> tuple[float, int]:
@@ -175,8 +203,18 @@ def _fall(block: Floats, peak: float, last_peak: int) -> tuple[float, int, float
 
 def candles_held(outcome: Outcome, count: int) -> int:
     """Candles at whose close something was held: the exit candle is not counted."""
+    if outcome.fills:
+        return _candles_with_fills(outcome.fills, count)
     held = sum(trade.exit - trade.entry for trade in outcome.trades)
     return held + (count - outcome.open.entry if outcome.open is not None else 0)
+
+
+def _candles_with_fills(fills: Sequence[LegFill], count: int) -> int:
+    amount, since, candles = ZERO, 0, 0
+    for fill in fills:
+        candles += fill.candle - since if amount else 0
+        amount, since = amount + (fill.amount if fill.side is Side.BUY else -fill.amount), fill.candle
+    return candles + (count - since if amount else 0)
 
 
 def drawdown_of(equity: Floats, initial: float) -> tuple[float, int]:
@@ -197,11 +235,12 @@ def monthly_returns_pct(equity: Floats, opened_at: Millis, initial: float) -> di
     ends = day_ends(opened_at)
     months = opened_at[ends].astype("datetime64[ms]").astype("datetime64[M]")
     last = np.append(np.flatnonzero(months[1:] != months[:-1]), len(months) - 1)
-    changes = 100 * _changes(equity[ends[last]], initial)
+    changes = 100 * returns_from(equity[ends[last]], initial)
     return dict(zip(months[last].astype(str).tolist(), changes.tolist(), strict=True))
 
 
-def _changes(values: Floats, initial: float) -> Floats:
+def returns_from(values: Floats, initial: float) -> Floats:
+    """From one value to the next, the first against the initial one."""
     changes: Floats = np.diff(values, prepend=initial) / np.concatenate([[initial], values[:-1]])
     return changes
 

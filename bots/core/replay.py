@@ -18,16 +18,16 @@ from strategies.core.signals import Signals
 
 def replay(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     """Per candle: decide on the one that has just closed, fill at this one's open, watch its range, mark its close."""
-    run = _Replay(candles, signals, terms)
+    run = Replay(candles, signals, terms)
     for index in range(len(candles)):
         run.candle(index)
     return run.account.outcome()
 
 
-class _Replay:
+class Replay:
     def __init__(self, candles: Candles, signals: Signals, terms: Terms) -> None:
         self.candles, self.signals, self.terms = candles, signals, terms
-        self.account = Account(candles, terms)
+        self.account = Account(candles, terms, signals.plan)
         self.peak = self.last_equity = self.day_start = terms.capital
         self.day: date | None = None
         self.highest = ZERO
@@ -46,10 +46,12 @@ class _Replay:
     def _decide(self, index: int) -> None:
         opened = from_float(self.candles.open[index])
         price = self.terms.fill_price(opened, self.account.side)
-        now = self.account.situation(index, price, opened, self.peak, self.day_start)
+        ask = self.terms.fill_price(opened, Side.BUY)
+        now = self.account.situation(index, price, opened, self.peak, self.day_start, ask)
         decided = decide(opinion_on(self.signals, self.candles, index - 1), now)
-        if self.account.carry_out(decided, index, price) and decided.intent and decided.intent.side is Side.BUY:
-            self.highest = price
+        if self.account.carry_out(decided, index) and decided.intent and decided.intent.side is Side.BUY:
+            paid = decided.intent.price
+            self.highest = paid if len(self.account.stakes) == 1 else max(self.highest, paid)
 
     def _watch(self, index: int) -> None:
         opened, high, low = (

@@ -34,6 +34,17 @@ class TradeRow(NamedTuple):
     exit_reason: str
 
 
+class FillRow(NamedTuple):
+    """One fill of a run that works several orders; ``leg`` names its stake or line."""
+
+    at: datetime
+    side: str
+    price: Decimal
+    amount: Decimal
+    fee: Decimal
+    leg: str
+
+
 @dataclass(frozen=True, slots=True)
 class OpenPosition:
     """What is held after the last candle, marked at its close; ``unrealized_pnl`` is net of the entry's fee."""
@@ -73,10 +84,11 @@ class Report:
     data: DataFacts
     measured: Measured
     engine: str = ENGINE_VERSION
+    fills: Sequence[FillRow] = ()
 
     def document(self) -> dict[str, Any]:
-        """As JSON-ready field names; values stay Decimal and datetime."""
-        return {
+        """As JSON-ready field names; values stay Decimal and datetime. ``fills`` only where trades do not say all."""
+        return ({"fills": [fill._asdict() for fill in self.fills]} if self.fills else {}) | {
             "stats": asdict(self.stats),
             "trades": trade_documents(self.trades),
             "open_position": asdict(self.open_position) if self.open_position else None,
@@ -111,7 +123,16 @@ def report(outcome: Outcome, candles: Candles, terms: Terms, data: DataFacts) ->
         denied=dict(sorted(Counter(denied.code.value for denied in outcome.denied).items())),
         data=data,
         measured=measured,
+        fills=fill_rows(outcome, candles),
     )
+
+
+def fill_rows(outcome: Outcome, candles: Candles) -> list[FillRow]:
+    times = instants(candles.opened_at[[fill.candle for fill in outcome.fills]]) if outcome.fills else []
+    return [
+        FillRow(at, fill.side.value, fill.price, fill.amount, fill.fee, fill.leg)
+        for at, fill in zip(times, outcome.fills, strict=True)
+    ]
 
 
 def trade_documents(trades: Sequence[TradeRow]) -> list[dict[str, Any]]:

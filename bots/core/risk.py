@@ -153,20 +153,21 @@ def order_is_large_enough(intent: OrderIntent, now: Situation) -> Denial | None:
 
 
 def limit_price_within_band(intent: OrderIntent, now: Situation) -> Denial | None:
-    if intent.limit_price is None or now.price <= 0 or _waits_for_better(intent, now):
+    price = now.price_for(intent.side)
+    if intent.limit_price is None or price <= 0 or _waits_for_better(intent, price):
         return None
     band = now.limits.price_band_pct or DEFAULT_BAND_PCT
-    far = abs(intent.limit_price - now.price) / now.price * HUNDRED
+    far = abs(intent.limit_price - price) / price * HUNDRED
     # One tick of grace: the limit was rounded against us.
-    if far > band + now.market.price_tick / now.price * HUNDRED:
+    if far > band + now.market.price_tick / price * HUNDRED:
         return Denial(Code.PRICE_BAND, f"The limit is {far:.2f} % from the market; {plain(band)} % is allowed.")
     return None
 
 
-def _waits_for_better(intent: OrderIntent, now: Situation) -> bool:
+def _waits_for_better(intent: OrderIntent, price: Decimal) -> bool:
     """A buy that rests under the market, or a sell over it, cannot be filled at a bad price."""
-    limit = now.price if intent.limit_price is None else intent.limit_price
-    return intent.rests and (limit <= now.price if intent.side is Side.BUY else limit >= now.price)
+    limit = price if intent.limit_price is None else intent.limit_price
+    return intent.rests and (limit <= price if intent.side is Side.BUY else limit >= price)
 
 
 def order_notional_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:

@@ -10,6 +10,7 @@ from bots.core.limits import Limits
 from bots.core.position import Position
 from exchanges.core.decimals import ZERO
 from exchanges.core.market import Market
+from exchanges.core.orders import Side
 
 
 class Gate(StrEnum):
@@ -34,9 +35,11 @@ class Permit(StrEnum):
 class Situation:
     """All that a decision of one run may know. Money in quote, amounts in base.
 
-    ``price`` is the market's now; ``cash`` the run's own money; ``free`` the account's free quote balance
+    ``price`` is the market's now, ``cash`` the run's own money; ``free`` the account's free quote balance
     (None: not asked); ``exposure`` the user's other positions in this quote and mode; ``equity``,
-    ``peak_equity`` and ``day_start_equity`` are the run's; ``selling`` what its sells in flight may still sell.
+    ``peak_equity`` and ``day_start_equity`` are the run's; ``selling`` what its sells in flight may still sell;
+    ``ask`` what a buy would pay where ``price`` is what a sell would get; ``stakes`` what each entry into the open
+    position paid, the first one first, where a position has several.
     """
 
     at: datetime
@@ -64,3 +67,10 @@ class Situation:
     skew: timedelta | None = None
     banned_until: datetime | None = None
     breakers: tuple[breaker.Breaker, ...] = ()
+    #: The best that is offered for what we sell; None: the price.
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    stakes: tuple[Decimal, ...] = ()
+
+    def price_for(self, side: Side) -> Decimal:
+        return self.ask if side is Side.BUY and self.ask is not None else self.price

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bots.core import backtest
+from bots.core import backtest, sweep_exact
 from bots.core.backtest_terms import Terms
 from bots.core.kernel import Kernel, Path
 from bots.core.kernel_scores import TOGETHER, Scores, joined, scores
-from bots.core.limits import Limits
+from bots.core.limits import Limits, parse_limits
 from bots.core.performance import Stats, measure
-from bots.core.sweep_plan import PREFIX, SweepPlan
+from bots.core.sweep_plan import PREFIX, ParameterSet, SweepPlan
 from bots.core.sweep_signals import Events, events_of
 from exchanges.core.candles import Candles
 from strategies.core.errors import ParameterError
@@ -22,15 +22,6 @@ from strategies.core.strategy import BaseStrategy
 #: How far the kernel's return may be from the exact ledger's, relative to what is left of the capital.
 AGREEMENT = 1e-6
 Bounds = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterSet:
-    """``params`` complete and valid; ``limits`` those of the request with the swept ones in place."""
-
-    params: Mapping[str, Value]
-    limits: Limits
-    varied: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +56,20 @@ def sets_of(plan: SweepPlan, kind: type[BaseStrategy], params: Mapping[str, Valu
         except ParameterError:
             invalid += 1
             continue
-        items.append(ParameterSet(complete, replace(limits, **changed) if changed else limits, varied))  # type: ignore[arg-type]
+        own_limits = _with_own(kind, complete, params, limits)
+        items.append(ParameterSet(complete, replace(own_limits, **changed) if changed else own_limits, varied))  # type: ignore[arg-type]
     return Sets(tuple(items), invalid)
+
+
+def _with_own(
+    kind: type[BaseStrategy], complete: Mapping[str, Value], params: Mapping[str, Value], limits: Limits
+) -> Limits:
+    """A strategy whose parameters name stops and targets brings each set's own; what the request says still holds."""
+    if kind.protections is BaseStrategy.protections:
+        return limits
+    usual, own = kind(**params).protections, kind(**complete).protections
+    asked = {name: value for name, value in limits.as_json().items() if value != usual.get(name)}
+    return parse_limits({**own, **asked})
 
 
 def _slowest_first(grid: Iterable[str], kind: type[BaseStrategy]) -> list[str]:
@@ -117,6 +120,8 @@ def evaluate(
 
     Signals are computed once, on all candles.
     """
+    if sets and kind(**sets[0].params).plan is not None:
+        return sweep_exact.evaluate(kind, sets, candles, terms, windows, told)
     parts: list[list[Scores]] = [[] for _ in windows]
     for limits, group in itertools.groupby(sets, key=lambda one: one.limits):
         kernels = [Kernel(candles[start:stop], replace(terms, limits=limits)) for start, stop in windows]
@@ -160,6 +165,9 @@ def verify(kind: type[BaseStrategy], one: ParameterSet, candles: Candles, terms:
     candles = candles[start:]
     outcome = backtest.run(candles, signals, asked)
     stats = measure(outcome, candles, asked).stats
+    if signals.plan is not None:
+        # The table has come through the exact ledger, too.
+        return Verified(stats, agrees=True)
     kernel = Kernel(candles, asked)
     path = kernel.path_of(signals)
     fills = [(trade.entry, trade.exit) for trade in outcome.trades]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bots.core.limits import LimitError, parse_limits
+from bots.core.limits import LimitError, Limits, parse_limits
 from strategies.core.parameters import Parameter, Value
 from strategies.core.signals import Flags, Floats
 from strategies.core.strategy import BaseStrategy
@@ -52,6 +52,15 @@ class Constraint:
         if self.most is not None:
             known &= values <= self.most
         return known
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSet:
+    """``params`` complete and valid; ``limits`` those of the request with the swept ones in place."""
+
+    params: Mapping[str, Value]
+    limits: Limits
+    varied: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)

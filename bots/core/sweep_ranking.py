@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from bots.core.kernel_scores import Scores
 from bots.core.performance import DAYS_A_YEAR
-from bots.core.sweep import Fold, ParameterSet
-from bots.core.sweep_plan import OBJECTIVES, SweepPlan
+from bots.core.sweep import Fold
+from bots.core.sweep_plan import OBJECTIVES, ParameterSet, SweepPlan
 
 #: Euler and Mascheroni's constant.
 GAMMA: Final = 0.5772156649015329

@@ -30,6 +30,8 @@ MOST_CANDLES = 5_000
 MOST_MARKS = 2_000
 CHART_HOLDS = 3_600
 BEFORE, AFTER = 70, 30
+#: Side, time, price and amount of a fill, as texts.
+Leg = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +89,7 @@ def _coarser(candles: Candles, timeframe: str) -> Shown:
 
 def _document(row: Backtest, document: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
     held = document["open_position"]
-    marks = _markers(document["trades"], held, shown, row.symbol.split("/")[0])
+    marks = _markers(_all_legs(document), shown, row.symbol.split("/")[0])
     return {
         "symbol": row.symbol,
         "timeframe": shown.timeframe,
@@ -97,15 +99,10 @@ def _document(row: Backtest, document: Mapping[str, Any], shown: Shown) -> dict[
     }
 
 
-def _markers(
-    trades: Sequence[Mapping[str, Any]], held: Mapping[str, Any] | None, shown: Shown, base: str
-) -> list[dict[str, Any]]:
-    """Both legs of every trade that lies within the candles, at the candle that its time falls into."""
+def _markers(legs: Sequence[Leg], shown: Shown, base: str) -> list[dict[str, Any]]:
+    """Every leg that lies within the candles, at the candle that its time falls into."""
     step, first = timeframe_ms(shown.timeframe), int(shown.candles.opened_at[0])
     last = int(shown.candles.opened_at[-1]) + step
-    legs = [leg for trade in trades for leg in _legs(trade)]
-    if held is not None:
-        legs.append(("buy", held["entry_at"], held["entry_price"], held["amount"]))
     marks = [
         {"time": at // step * step // 1000, "side": side, "price": float(price), "text": f"{amount} {base}"}
         for side, moment, price, amount in legs
@@ -114,7 +111,16 @@ def _markers(
     return marks[-MOST_MARKS:]
 
 
-def _legs(trade: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def _all_legs(document: Mapping[str, Any]) -> list[Leg]:
+    """Every fill: of the trades, unless there are more fills than these tell."""
+    if "fills" in document:
+        return [(fill["side"], fill["at"], fill["price"], fill["amount"]) for fill in document["fills"]]
+    held = document["open_position"]
+    legs = [leg for trade in document["trades"] for leg in _legs(trade)]
+    return legs if held is None else [*legs, ("buy", held["entry_at"], held["entry_price"], held["amount"])]
+
+
+def _legs(trade: Mapping[str, Any]) -> Iterator[Leg]:
     yield "buy", trade["entry_at"], trade["entry_price"], trade["amount"]
     yield "sell", trade["exit_at"], trade["exit_price"], trade["amount"]
 

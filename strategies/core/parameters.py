@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+from exchanges.core.decimals import plain
 from strategies.core.errors import ParameterError
 
-__all__ = ["Parameter", "ParameterError", "Value", "json_schema", "parse", "validate"]
+__all__ = ["Parameter", "ParameterError", "Value", "as_json", "json_schema", "parse", "validate"]
 
 Kind = Literal["int", "float", "decimal", "choice", "bool", "object"]
 Value = int | float | Decimal | str | bool
@@ -194,6 +195,11 @@ SCHEMA_TYPES = {
     "bool": "boolean",
     "object": "object",
 }
+
+
+def as_json(values: Mapping[str, Value]) -> dict[str, Any]:
+    """The values as JSON keeps them: a decimal as its text, which `validate` reads again."""
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in values.items()}
 
 
 def json_schema(parameters: tuple[Parameter, ...]) -> dict[str, Any]:

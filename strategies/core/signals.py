@@ -8,6 +8,8 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from strategies.core.plan import Plan
+
 Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Strength = Callable[[npt.NDArray[np.intp]], Floats]
@@ -35,7 +37,8 @@ class Signals:
     a position only at ``exit``. ``ready`` is False while too few candles are known (warming up).
     ``confidence`` is 0.0 to 1.0 where entry or exit holds, else 0.0. ``indicators`` are rounded to
     8 decimals and NaN where undefined; their keys are names such as "rsi". ``said`` holds what a strategy that
-    only overrides `execute` answered, by (index, holding); ``conditions`` where each condition of a rule holds.
+    only overrides `execute` answered, by (index, holding); ``conditions`` where each condition of a rule holds;
+    ``plan`` how the position is to be worked, None: all in, all out.
     """
 
     entry: Flags
@@ -45,6 +48,7 @@ class Signals:
     indicators: Mapping[str, Floats] = field(default_factory=dict)
     said: Mapping[tuple[int, bool], str] = field(default_factory=dict)
     conditions: Mapping[str, Flags] = field(default_factory=dict)
+    plan: Plan | None = None
 
     def __len__(self) -> int:
         return len(self.entry)

@@ -11,6 +11,7 @@ from exchanges.core.candles import Candles
 from strategies.core.errors import UnknownStrategy
 from strategies.core.history import candles_of, holding_of
 from strategies.core.parameters import Parameter, Value, json_schema, parse, validate
+from strategies.core.plan import Plan
 from strategies.core.signals import Action, Signals, Verdict
 
 __all__ = ["BaseStrategy", "StrategyRegistry", "UnknownStrategy"]
@@ -87,6 +88,11 @@ class BaseStrategy:
     def protections(self) -> Mapping[str, str]:
         """Limits that belong to the opinion itself (stop_loss_pct, …): a run keeps them unless it was told others."""
         return {}
+
+    @property
+    def plan(self) -> Plan | None:
+        """Several stakes, or a grid of orders; `signals` must carry it too. None: all in and all out."""
+        return None
 
     @property
     def words(self) -> list[str]:

@@ -17,7 +17,7 @@ def account(prices: list[float]) -> Account:
 
 def entered(books: Account) -> Account:
     now = books.situation(1, D(100), D(100), D(1000), D(1000))
-    assert books.carry_out(decide(opinion_on(signals(3, [0]), books.candles, 0), now), 1, D(100))
+    assert books.carry_out(decide(opinion_on(signals(3, [0]), books.candles, 0), now), 1)
     return books
 
 
