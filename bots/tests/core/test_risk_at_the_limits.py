@@ -7,6 +7,7 @@ from decimal import Decimal as D
 from random import Random
 from typing import Any
 
+from bots.core.breaker import Breaker, Name, State
 from bots.core.codes import Code
 from bots.core.intent import OrderIntent, Purpose
 from bots.core.limits import Limits
@@ -32,6 +33,9 @@ TROUBLES: tuple[dict[str, Any], ...] = (
     {"skew": timedelta(seconds=2.1)},
     {"banned_until": AT + timedelta(seconds=1)},
     {"busy_legs": frozenset({"exit"})},
+    {"breakers": (Breaker(Name.STOP_LOSS_GUARD, State.OPEN),)},
+    {"breakers": (Breaker(Name.LOW_PROFIT, State.OPEN),)},
+    {"breakers": (Breaker(Name.COOLDOWN), Breaker(Name.MAX_DRAWDOWN, State.HALF_OPEN, on_trial=True))},
 )
 #: Which bound a passed order would have broken.
 Bound = Callable[[OrderIntent, Situation], bool]
@@ -125,6 +129,7 @@ def test_no_order_passes_over_a_limit_and_every_reason_is_given() -> None:
         *(Code.CLOCK_SKEW, Code.VENUE_BANNED, Code.UNRESOLVED_ORDER, Code.DAILY_LOSS, Code.DRAWDOWN_BREAKER),
         *(Code.LOSS_STREAK, Code.COOLDOWN, Code.ORDER_RATE, Code.MAX_OPEN_ORDERS, Code.PRECISION),
         *(Code.MIN_NOTIONAL, Code.PRICE_BAND, Code.MAX_NOTIONAL_ORDER, Code.MAX_EXPOSURE_SYMBOL),
-        *(Code.MAX_EXPOSURE_ACCOUNT, Code.INSUFFICIENT_FREE),
+        *(Code.MAX_EXPOSURE_ACCOUNT, Code.INSUFFICIENT_FREE, Code.STOP_LOSS_GUARD, Code.LOW_PROFIT),
+        *(Code.CIRCUIT_BREAKER,),
     }
     assert {code for code in reasons if not codes[code]} == set()
