@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from bots.core.limits import HELP, WHOLE
+from bots.core.limits import EXECUTION, HELP, WHOLE, EntryType
 from bots.models import Level, Mode, Status
 
 PROTECTIONS = (
@@ -15,9 +15,12 @@ PROTECTIONS = (
     "break_even_pct",
     "take_profit_pct",
     "trailing_stop_pct",
+    "stop_on_exchange",
     "max_daily_loss",
     "max_drawdown_pct",
 )
+#: What a user, a key or the platform may limit too.
+LEVELED = tuple(name for name in HELP if name not in EXECUTION)
 ANY = ("", "Any")
 ACTIONS = (
     ("halt", "Halt: no order is sent, not even a stop-loss. Positions stay as they are."),
@@ -96,12 +99,12 @@ class LimitsForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in HELP:
+        for name in LEVELED:
             self.fields[name] = limit_field(name)
 
     @property
     def given(self) -> dict[str, str]:
-        return {name: str(self.cleaned_data[name]) for name in HELP if self.cleaned_data.get(name)}
+        return {name: str(self.cleaned_data[name]) for name in LEVELED if self.cleaned_data.get(name)}
 
 
 class StrategyForm(forms.Form):
@@ -197,6 +200,11 @@ class StartForm(StrategyForm):
 
 def limit_field(name: str) -> forms.Field:
     """The number as text: what it may be is the domain's business."""
+    if name == "stop_on_exchange":
+        return forms.BooleanField(label="Stop on the exchange", required=False, help_text=HELP[name])
+    if name == "entry_type":
+        choices = [("", "Market"), (EntryType.LIMIT.value, "Limit")]
+        return forms.ChoiceField(label="Entries", required=False, choices=choices, help_text=HELP[name])
     kind = "numeric" if name in WHOLE else "decimal"
     label = name.replace("_pct", ", %").replace("_", " ").capitalize()
     widget = forms.TextInput(attrs={"inputmode": kind, "autocomplete": "off", "placeholder": "no limit"})

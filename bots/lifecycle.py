@@ -14,12 +14,12 @@ from accounts import audit
 from accounts.audit import Actor
 from accounts.models import User
 from bots import capital
-from bots.core.limits import LimitError, parse_limits
+from bots.core.limits import LimitError, completed, parse_limits
 from bots.core.risk import Permit
 from bots.models import BotRun, Mode, RunPosition, Status, TradingAccount
 from bots.situation import key_permit
 from exchanges import connect, market_data
-from exchanges.core.candles import timeframe_ms
+from exchanges.core.candles import TIMEFRAMES, timeframe_ms
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol, UnknownTimeframe
 from exchanges.core.market import Market
 from exchanges.models import ExchangeKey, SimulatedWallet
@@ -152,7 +152,10 @@ def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, Bas
 def _checked_limits(wanted: StartRequest, built: BaseStrategy) -> dict[str, Any]:
     """What a rule says of stops and targets holds unless the request says otherwise."""
     try:
-        return dict(parse_limits({**built.protections, **wanted.limits}).as_json())
+        limits = parse_limits({**built.protections, **wanted.limits})
+        # A timeframe that nobody knows is told with the market.
+        seconds = TIMEFRAMES.get(wanted.timeframe, 60_000) // 1000
+        return dict(completed(limits, seconds, several=built.plan is not None).as_json())
     except LimitError as error:
         named = {f"limits.{name}": text for name, text in error.errors.items()}
         raise Invalid("invalid_limits", str(error), named) from None

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Actor
-from bots.core.limits import parse_limits
+from bots.core.limits import EXECUTION, LimitError, parse_limits
 from bots.models import Incident, RiskLimits
 
 
@@ -16,6 +16,8 @@ from bots.models import Incident, RiskLimits
 def set_limits(level: str, target: int, limits: Mapping[str, Any], at: datetime, actor: Actor) -> RiskLimits:
     """Replace the limits at one level; raises LimitError naming each wrong one."""
     wanted = parse_limits(limits).as_json()
+    if misplaced := [name for name in EXECUTION if name in wanted]:
+        raise LimitError(dict.fromkeys(misplaced, "Expected this with a run only: it says how its orders are sent."))
     row, _ = RiskLimits.objects.update_or_create(
         level=level, target=target, defaults={"limits": wanted, "changed_at": at}
     )

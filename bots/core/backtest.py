@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from bots.core import backtest_judged, backtest_plain
+from bots.core import backtest_judged, backtest_limit, backtest_plain
 from bots.core.backtest_terms import Outcome, Terms
 from bots.core.position import Position
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
@@ -65,6 +65,8 @@ def run(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     """
     if len(candles) < 2:
         return Outcome([], None, Position(), [])
+    if terms.limits.entries_rest:
+        return backtest_limit.walk(candles, signals, terms)
     if signals.plan is None and backtest_plain.is_plain(terms):
         try:
             return backtest_plain.walk(candles, signals, terms)

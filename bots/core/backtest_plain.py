@@ -22,7 +22,7 @@ from strategies.core.signals import Signals
 
 #: Limits that never deny a single all-in position: they close it, or move a limit price.
 HARMLESS: Final = frozenset(
-    {"stop_loss_pct", "break_even_pct", "take_profit_pct", "trailing_stop_pct", "price_band_pct"}
+    {"stop_loss_pct", "break_even_pct", "take_profit_pct", "trailing_stop_pct", "price_band_pct", "stop_on_exchange"}
 )
 
 

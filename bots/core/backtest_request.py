@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from bots.core.backtest_terms import Terms, unknown_market
-from bots.core.limits import LimitError, Limits, parse_limits
+from bots.core.limits import LimitError, Limits, completed, parse_limits
 from exchanges.core.candles import timeframe_ms
 from exchanges.core.decimals import ZERO, plain
 from exchanges.core.errors import UnknownTimeframe
@@ -112,7 +112,13 @@ def parse_request(given: Mapping[str, Any], kind: type[BaseStrategy]) -> Backtes
         errors["until"] = "Expected a time after since."
     if errors:
         raise RequestError(errors)
-    return BacktestRequest(**{**request, "limits": with_protections(kind(**request["params"]), request["limits"])})
+    strategy, seconds = kind(**request["params"]), timeframe_ms(request["timeframe"]) // 1000
+    try:
+        known = with_protections(strategy, request["limits"])
+        limits = completed(known, seconds, several=strategy.plan is not None)
+    except LimitError as error:
+        raise RequestError({f"limits.{name}": text for name, text in error.errors.items()}) from None
+    return BacktestRequest(**{**request, "limits": limits})
 
 
 def with_protections(strategy: BaseStrategy, limits: Limits) -> Limits:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bots.core import sizing
@@ -16,6 +16,8 @@ from strategies.core.signals import Action
 
 #: Of an account's free money, so that the price may move a little between the decision and the order.
 HEADROOM = Decimal("0.001")
+#: Seconds that a limit entry rests where nobody has said how long.
+LIMIT_TIMEOUT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ def decide(opinion: Opinion, now: Situation) -> Decided:
         return held
     if holding:
         return judged(exit_intent(now), now, Code.SIGNAL_SELL, opinion.reason_holding, opinion.confidence)
-    return judged(entry_intent(now), now, Code.SIGNAL_BUY, opinion.reason_flat, opinion.confidence)
+    intent = limit_entry(now) if now.limits.entries_rest else entry_intent(now)
+    return judged(intent, now, Code.SIGNAL_BUY, opinion.reason_flat, opinion.confidence)
 
 
 def _staked(opinion: Opinion, plan: Scaling, now: Situation, *, holding: bool) -> Decided:
@@ -116,6 +119,19 @@ def entry_intent(now: Situation, most: Decimal | None = None, leg: str = "") -> 
         limit = min(limit, floor_to(now.free / (amount * (ONE + now.market.taker_fee)), now.market.price_tick))
     limit = max(limit, now.market.round_price(now.price, Side.BUY))
     return OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=limit, leg=leg)
+
+
+def limit_entry(now: Situation) -> OrderIntent:
+    """All of the run's money at or under the bid; it rests until it is filled or its time is over."""
+    bid = now.price if now.bid is None else now.bid
+    offset = now.limits.limit_offset_pct or ZERO
+    limit = floor_to(bid * (ONE - offset / HUNDRED), now.market.price_tick)
+    money = now.cash if now.free is None else min(now.cash, now.free * (ONE - HEADROOM))
+    amount = sizing.all_in_amount(money, limit, now.market)
+    until = now.at + timedelta(seconds=now.limits.limit_timeout_seconds or LIMIT_TIMEOUT)
+    return OrderIntent(
+        Purpose.ENTRY, Side.BUY, OrderType.LIMIT, amount, now.price, limit_price=limit, rests=True, rest_until=until
+    )
 
 
 def exit_intent(now: Situation, purpose: Purpose = Purpose.EXIT) -> OrderIntent:

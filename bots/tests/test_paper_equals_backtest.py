@@ -80,10 +80,14 @@ def compare(
     return len(lived)
 
 
+#: Rests three candles long a little under the market.
+LIMIT = {"entry_type": "limit", "limit_offset_pct": "0.4", "limit_timeout_seconds": 10_800}
+
 CASES = [
     ("rsi_cross", {"rsi_method": "cutler"}, {}),
     ("rsi_cross", {"rsi_method": "wilder", "oversold": 40, "overbought": 60}, {}),
     ("mean_reversion", {}, {"cooldown_seconds": 7200, "max_loss_streak": 3}),
+    ("rsi_cross", {"rsi_method": "cutler", "oversold": 40, "overbought": 60}, LIMIT),
 ]
 
 
@@ -100,6 +104,12 @@ def test_ticks_across_an_outage_trade_as_the_backtest(alice: User, monkeypatch: 
     assert np.diff(candles.opened_at).max() > 30 * timeframe_ms("1h")
     params = {"rsi_method": "cutler", "oversold": 45, "overbought": 55}
     assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, {}) >= 12
+
+
+def test_entries_that_rest_across_an_outage_trade_as_the_backtest(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    candles = recorded("btcusdt_1h_binance_2017-08_2019-12.csv", datetime(2018, 2, 1, tzinfo=UTC), 400)
+    params = {"rsi_method": "cutler", "oversold": 60, "overbought": 65}
+    assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, LIMIT) >= 10
 
 
 def test_ticks_of_a_synthetic_market_trade_as_the_backtest(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:

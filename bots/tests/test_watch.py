@@ -18,6 +18,9 @@ def play(stage: Stage, last: int, first: int = 0) -> None:
         rounds.whole_round(stage.closes(index))
 
 
+RESTING = {"entry_type": "limit", "limit_offset_pct": "1.5"}
+
+
 def sold(run: BotRun) -> list[tuple[str, D]]:
     sells = TradeLog.objects.filter(run=run, side="sell").order_by("id").select_related("order")
     return [(Decision.objects.get(order=trade.order).code, trade.price) for trade in sells]
@@ -114,6 +117,43 @@ def test_a_resting_entry_is_called_back_by_a_halt(alice: User, stage: Stage) -> 
     watch.watch_positions(stage.closes(3) + timedelta(seconds=2))
     order.refresh_from_db()
     assert (order.state, order.filled) == ("CANCELED", 0)
+
+
+def test_a_limit_entry_rests_and_is_filled_at_its_price(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = [100, 100, 100, 99.5, 98, 98, 98, 98]
+    with staged(Stage(scripted_candles([0, 1, 0, 0, 0, 0, 0, 0], prices)), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits=RESTING | {"limit_timeout_seconds": 300})
+        play(stage, 2)
+        order = Order.objects.get(run=run)
+        assert (order.state, order.rests, order.limit_price) == ("OPEN", True, D("98.50"))
+        assert order.rest_until == stage.closes(1) + timedelta(seconds=300)
+        play(stage, 4, 3)
+    order.refresh_from_db()
+    assert (order.state, order.average) == ("FILLED", D(98))
+
+
+def test_a_limit_entry_is_called_back_in_time_and_the_next_signal_decides_anew(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prices = [100, 100, 100, 101, 102, 102, 102, 102]
+    with staged(Stage(scripted_candles([0, 1, 0, 1, 0, 0, 0, 0], prices)), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits=RESTING)
+        play(stage, 2)
+        first = Order.objects.get(run=run)
+        # One candle is the time of an entry that was not told another.
+        assert (first.state, first.filled) == ("CANCELED", 0)
+        assert first.events.filter(to_state="CANCELING", cause="rested as long as it might").exists()
+        play(stage, 3, 3)
+        assert sorted(Order.objects.filter(run=run).values_list("limit_price", flat=True)) == [D("98.50"), D("100.47")]
+
+
+def test_an_exit_signal_clears_the_rest_of_a_limit_entry(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = [100, 100, 100, 98, 98, 98, 98]
+    with staged(Stage(scripted_candles([0, 1, 0, 0, 2, 0, 0], prices)), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits=RESTING | {"limit_timeout_seconds": 3600})
+        play(stage, 5)
+    assert sold(run) == [(Code.SIGNAL_SELL, D(98))]
+    assert not Order.objects.filter(run=run).live().exists()
 
 
 def test_a_market_without_a_price_leaves_the_run_alone(alice: User, stage: Stage) -> None:

@@ -167,6 +167,7 @@ def sentence(entries: Entries, view: StrategyView | None) -> Sequence[str]:
             ("limit_take_profit_pct", "it sells", " % over it"),
             ("limit_break_even_pct", "once the price was", " % over it, it sells no lower than what pays for the fees"),
             ("limit_trailing_stop_pct", "it sells", " % under the highest price since the entry"),
+            ("limit_limit_offset_pct", "it buys by orders that rest", " % under the market"),
             ("limit_max_daily_loss", "a day’s loss of", f" {quote} ends new entries until 00:00 UTC"),
             ("limit_max_drawdown_pct", "a fall of", " % from its highest equity ends new entries"),
         )

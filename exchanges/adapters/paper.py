@@ -185,6 +185,10 @@ class PaperExchange:
         return points, until
 
     def _last_price(self, row: SimulatedOrder) -> list[Point]:
+        if isinstance(self.source, RemembersPrices):
+            # Across a gap its quote is the next price there will be, which an order that rests has not met yet.
+            known = self._first_price(row, self.at)
+            return [known] if known else []
         price = self._present_price(row.symbol, Side(row.side))
         return [] if price is None else [Point.of(self.at, price)]
 

@@ -1,11 +1,12 @@
 """Limits come in as JSON, name what is wrong with them, and the tightest wins."""
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
 
 from bots.core import limits
-from bots.core.limits import LimitError, Limits, parse_limits, tightest
+from bots.core.limits import EntryType, LimitError, Limits, completed, parse_limits, tightest
 
 
 def test_limits_are_read_from_text_and_numbers() -> None:
@@ -50,6 +51,42 @@ def test_limits_survive_json_and_schema_names_each() -> None:
     given = Limits(max_daily_loss=D("12.50"), max_open_orders=2)
     assert parse_limits(given.as_json()) == given
     assert set(limits.json_schema()["properties"]) == set(limits.HELP)
+
+
+def test_how_orders_are_sent_is_read_and_the_first_word_counts() -> None:
+    read = parse_limits({"entry_type": "limit", "limit_offset_pct": "0", "stop_on_exchange": "true"})
+    assert read == Limits(entry_type=EntryType.LIMIT, limit_offset_pct=D(0), stop_on_exchange=True)
+    assert parse_limits(read.as_json()) == read
+    assert parse_limits({"stop_on_exchange": False}) == Limits()
+    assert tightest([Limits(entry_type=EntryType.MARKET), read]).entry_type is EntryType.MARKET
+    assert tightest([Limits(), read]).entries_rest
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("entry_type", "stop", "market or limit"),
+        ("stop_on_exchange", "perhaps", "true or false"),
+        ("limit_offset_pct", "100", "less than 100"),
+        ("limit_timeout_seconds", "0", "positive"),
+    ],
+)
+def test_a_wrong_way_to_send_orders_is_named(name: str, value: object, told: str) -> None:
+    with pytest.raises(LimitError, match=told):
+        parse_limits({name: value})
+
+
+def test_a_limit_entry_waits_for_one_candle_unless_it_is_told_otherwise() -> None:
+    asked = Limits(entry_type=EntryType.LIMIT)
+    assert completed(asked, 3600).limit_timeout_seconds == 3600
+    assert completed(replace(asked, limit_timeout_seconds=60), 3600).limit_timeout_seconds == 60
+    assert completed(Limits(stop_loss_pct=D(5)), 3600) == Limits(stop_loss_pct=D(5))
+    assert completed(Limits(stop_loss_pct=D(5)), 3600, several=True) == Limits(stop_loss_pct=D(5))
+    with pytest.raises(LimitError) as caught:
+        completed(replace(asked, stop_on_exchange=True), 3600, several=True)
+    assert set(caught.value.errors) == {"entry_type", "stop_on_exchange"}
+    with pytest.raises(LimitError, match="limit_timeout_seconds"):
+        completed(Limits(limit_timeout_seconds=60), 3600)
 
 
 def test_of_pauses_and_least_profits_the_larger_is_the_tighter() -> None:
