@@ -109,13 +109,14 @@ class Evidence:
         failed = [order for order in self.lived.orders if order.candle == candle and not order.fills]
         rows = self.rows.get(candle, [])
         wish = next((row for row in rows if row.action != "HOLD" and row.code not in ORDERED), None)
+        waited = next((row for row in rows if row.code in DOWN), None)
+        if waited is not None and (wish is None or wish.code == Code.DATA_STALE):
+            # It was seen late because there was nobody to ask.
+            return of_code(waited.code, waited.reason)
         if wish is not None:
             return self._wish(wish, candle)
         if failed:
             return self.failed(failed[0])
-        waited = next((row for row in rows if row.code in DOWN), None)
-        if waited is not None:
-            return of_code(waited.code, waited.reason)
         return self._held(rows[0], slot - 1) if rows else self._nothing(candle)
 
     def _wish(self, row: Heard, candle: datetime) -> Finding:

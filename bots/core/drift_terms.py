@@ -1,7 +1,7 @@
 """What a drift report is told, and what it says: a run's day as it was, and each trade that would be another one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -11,7 +11,7 @@ from bots.core.breaker import ClosedTrade
 from bots.core.limits import Limits
 from bots.core.position import Position
 from exchanges.core.candles import Candles
-from exchanges.core.decimals import ZERO
+from exchanges.core.decimals import ZERO, plain
 from exchanges.core.market import Market
 from exchanges.core.orders import Side
 from strategies.core.signals import Signals
@@ -86,9 +86,9 @@ class LiveOrder:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One row of the journal about one candle."""
+    """One row of the journal; ``candle`` is None for what was watched between candles and what people asked for."""
 
-    candle: datetime
+    candle: datetime | None
     at: datetime
     action: str
     code: str
@@ -203,3 +203,35 @@ class Drift:
             for cause, effect in row.parts.items():
                 found[cause.value] = found.get(cause.value, ZERO) + effect
         return found
+
+
+def as_document(found: Drift) -> dict[str, Any]:
+    """As JSON holds it: money and prices as text, times as ISO-8601 in UTC."""
+    return {
+        "rows": [_json(asdict(row)) for row in found.rows],
+        "live_pnl": plain(found.live_pnl),
+        "replay_pnl": plain(found.replay_pnl),
+        "difference": plain(found.difference),
+        "remainder": plain(found.remainder),
+        "mark": plain(found.mark),
+        "candles": found.candles,
+        "replay_trades": found.replay_trades,
+        "effects": _json(found.effects()),
+        "counts": found.counts(),
+    }
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return plain(value)
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case StrEnum():
+            return value.value
+        case Mapping():
+            return {str(name): _json(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_json(each) for each in value]
+        case _:
+            return value
