@@ -12,7 +12,7 @@ from bots import connect, leases, orders, reconcile
 from bots.core import sizing
 from bots.core.intent import Purpose
 from bots.core.order_state import OrderState
-from bots.models import BotRun, Mode, Order
+from bots.models import BotRun, Decision, Mode, Order
 from bots.models.order import OrderQuerySet
 from bots.orders import Cause, Choose, LeaseLost, Placed
 from bots.situation import Ambient
@@ -24,6 +24,8 @@ from exchanges.core.orders import Quote, Side
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
+#: Between tries of an order that came to nothing.
+RETRY_EVERY = timedelta(seconds=20)
 #: An immediate entry that stands at an exchange all the same is called back after this long.
 STRAY_LIFE = timedelta(minutes=2)
 
@@ -121,7 +123,11 @@ def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool, full_exit: b
     holding = not sizing.flat(turn.run.held, quote.bid, turn.market)
     if full_exit and holding and not clear_resting(turn, "an exit comes first"):
         return Acted(None)
-    ambient = look(turn, quote, holding=holding, stale=stale)
+    return decide_now(turn, cause, choose, look(turn, quote, holding=holding, stale=stale))
+
+
+def decide_now(turn: Turn, cause: Cause, choose: Choose, ambient: Ambient) -> Acted:
+    """T1, T2, the one send and the look at what became of it, within a turn."""
     for order in turn.run.orders.filter(state=OrderState.PLANNED).select_related("run", "account").order_by("id"):
         # A dead worker wrote it down and never sent it: it is sent now if still fresh, else ended unsent.
         _send(turn, order, ambient)
@@ -215,8 +221,23 @@ def look(turn: Turn, quote: Quote, *, holding: bool, stale: bool) -> Ambient:
         return Ambient(quote, None, stale=True)
 
 
+def settle(order: Order, turn: Turn) -> None:
+    """Ask what became of it; a fault is left to the next pass."""
+    with suppress(ExchangeFault):
+        reconcile.settle(order, turn.exchange, turn.actor, turn.now())
+
+
+def next_key(run: BotRun, key: str, at: datetime) -> str | None:
+    """The first try under the cause's own key, later ones under numbered keys; None: it was tried a moment ago."""
+    root = key.split(":retry:")[0]
+    tried = Decision.objects.filter(run=run).filter(Q(decision_key=root) | Q(decision_key__startswith=f"{root}:retry:"))
+    latest = tried.order_by("-id").first()
+    if latest is None:
+        return key
+    return f"{root}:retry:{tried.count()}" if at - latest.at >= RETRY_EVERY else None
+
+
 def _send(turn: Turn, order: Order, ambient: Ambient) -> None:
-    """Claim, send once, and look at once what became of it; a fault then is left to the next pass."""
+    """Claim, send once, and look at once what became of it."""
     if orders.carry_out(order, turn.epoch, turn.exchange, turn.market, ambient, turn.actor, turn.now()):
-        with suppress(ExchangeFault):
-            reconcile.settle(order, turn.exchange, turn.actor, turn.now())
+        settle(order, turn)

@@ -1,11 +1,12 @@
-"""Opens the exchange that an account trades on; the only caller of the exchanges' own doors."""
+"""Opens the exchange that an account trades on, and says what it can; the only caller of the exchanges' own doors."""
 
 from datetime import datetime
 
 from accounts.core.keyring import Undecryptable
-from bots.models import TradingAccount
+from bots.models import BotRun, Mode, TradingAccount
 from exchanges import connect
 from exchanges.core.errors import KeyInvalid
+from exchanges.core.orders import StopStyle
 from exchanges.core.port import Exchange
 
 
@@ -22,3 +23,8 @@ def open_account(account: TradingAccount, at: datetime) -> Exchange:
         return connect.open_exchange(account.key, at=at, purpose=connect.TRADE)
     except (connect.KeyErased, Undecryptable) as error:
         raise KeyInvalid(str(error)) from None
+
+
+def stop_style(run: BotRun) -> StopStyle:
+    """How a stop of this run can rest on its exchange; the simulated one sells at the market."""
+    return StopStyle.MARKET if run.mode == Mode.PAPER else connect.stop_style(run.exchange)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bots import acting, opinions
+from bots import acting, opinions, stops
 from bots.acting import Moment
 from bots.core import sizing
 from bots.core.codes import MEANING, Code
@@ -212,6 +212,7 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         report.decisions += 1
     if acted.order is not None:
         report.orders.append(acted.order.pk)
+        stops.protect(run.pk, at)
     return True
 
 

@@ -1,11 +1,11 @@
 """Between candles: protections on the latest price, exits that failed, stops that wait, entries to call back."""
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from django.db.models import Q
 
-from bots import acting, connect, lifecycle
+from bots import acting, connect, lifecycle, stops
 from bots.acting import Moment
 from bots.core import protection, sizing
 from bots.core.codes import MEANING, Code
@@ -23,8 +23,6 @@ from exchanges.core.market import Market
 from exchanges.core.orders import Quote
 from strategies.core.signals import Action
 
-#: Seconds between tries of an exit that did not sell.
-RETRY_EVERY = timedelta(seconds=20)
 #: Wishes to sell that are told as what they are, however often they were denied.
 PROTECTING = frozenset({Code.STOP_LOSS, Code.BREAK_EVEN, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE})
 
@@ -92,13 +90,22 @@ def _watch(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: d
     if holding:
         _raise_peak(run.position, quote)
         wish = wish_to_sell(run, market, quote, at)
-        if wish is not None:
+        if wish is None:
+            _keep_stop(run, market, report, at)
+        elif not stops.may_still_sell(run, wish.code, at):
             _sell(run, wish, report, at)
     if run.status == Status.STOPPING:
         _clear(run, report, at)
         run.refresh_from_db()
         if (not run.close_requested or sizing.flat(run.held, quote.bid, market)) and lifecycle.finish_stop(run, at):
             report.stopped.append(run.pk)
+
+
+def _keep_stop(run: BotRun, market: Market, report: WatchReport, at: datetime) -> None:
+    try:
+        stops.keep(run, market, at)
+    except ExchangeFault as fault:
+        report.faults.append(f"run {run.pk}: {fault.detail}")
 
 
 def _clear(run: BotRun, report: WatchReport, at: datetime) -> None:
@@ -127,7 +134,8 @@ def wish_to_sell(run: BotRun, market: Market, quote: Quote, at: datetime) -> Wis
     code = protection.reached(set_off, quote.bid)
     if code is not None:
         return _again(run, Wish(f"risk:{code.value}:{since}", code, _told(code, quote, set_off), Purpose.STOP), at)
-    last = Decision.objects.filter(run=run, action=Action.SELL.value).exclude(code=Code.DATA_STALE.value).first()
+    sells = Decision.objects.filter(run=run, action=Action.SELL.value).exclude(code=Code.DATA_STALE.value)
+    last = sells.exclude(decision_key__startswith=stops.KEY).first()
     if last is None or (run.position.opened_at and last.at < run.position.opened_at):
         return None
     if last.order is not None and last.order.ended_at is None:
@@ -142,16 +150,9 @@ def _code_of(decision: Decision) -> Code:
 
 
 def _again(run: BotRun, wish: Wish, at: datetime) -> Wish | None:
-    """The first try under the wish's own key, later ones under numbered keys and not too often."""
-    root = wish.key.split(":retry:")[0]
-    tried = Decision.objects.filter(run=run).filter(Q(decision_key=root) | Q(decision_key__startswith=f"{root}:retry:"))
-    count = tried.count()
-    if count == 0:
-        return wish
-    latest = tried.order_by("-id").first()
-    if latest is not None and at - latest.at < RETRY_EVERY:
-        return None
-    return Wish(f"{root}:retry:{count}", wish.code, wish.reason, wish.purpose)
+    """Not too often, and each try under a key of its own."""
+    key = acting.next_key(run, wish.key, at)
+    return None if key is None else replace(wish, key=key)
 
 
 def _told(code: Code, quote: Quote, set_off: protection.Levels) -> str:

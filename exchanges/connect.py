@@ -11,6 +11,7 @@ from exchanges.adapters.ccxt_exchange import CcxtExchange
 from exchanges.adapters.demo import DemoExchange
 from exchanges.adapters.paper import PaperExchange
 from exchanges.core.errors import UnknownExchange
+from exchanges.core.orders import StopStyle
 from exchanges.core.port import Exchange, MarketSource
 from exchanges.models import ExchangeKey, SimulatedWallet
 from exchanges.vault import Credentials, Place, Sealed, keyring, open_row
@@ -27,6 +28,10 @@ class KeyErased(Exception):
 
 def exchange_names() -> tuple[str, ...]:
     return (DEMO, *CONTRACTS)
+
+
+def stop_style(exchange: str) -> StopStyle:
+    return CONTRACTS[exchange].stops if exchange in CONTRACTS else StopStyle.NONE
 
 
 def needs_passphrase(exchange: str) -> bool:

@@ -4,6 +4,7 @@ Exits fail open and entries fail closed: a fact that is missing (None) denies an
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -145,7 +146,7 @@ def amount_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None
 
 
 def order_is_large_enough(intent: OrderIntent, now: Situation) -> Denial | None:
-    price = intent.limit_price if intent.limit_price is not None else intent.price
+    price = intent.limit_price or intent.stop_price or intent.price
     if not now.market.tradable(intent.amount, min(price, intent.price)):
         least = f"{plain(now.market.min_notional)} {now.market.quote}"
         return Denial(Code.MIN_NOTIONAL, f"The order is worth {intent.notional:.8f}; the exchange wants {least}.")
@@ -153,6 +154,9 @@ def order_is_large_enough(intent: OrderIntent, now: Situation) -> Denial | None:
 
 
 def limit_price_within_band(intent: OrderIntent, now: Situation) -> Denial | None:
+    if intent.stop_price is not None:
+        # A stop meets the market at its own price: only the limit that it then becomes has to be near that.
+        now, intent = replace(now, price=intent.stop_price), replace(intent, stop_price=None)
     price = now.price_for(intent.side)
     if intent.limit_price is None or price <= 0 or _waits_for_better(intent, price):
         return None

@@ -31,7 +31,7 @@ def proved(*arguments: str) -> dict[str, object]:
 def test_nine_hundred_kills_leave_the_books_as_the_exchange_has_them() -> None:
     found = proved("--runs", "900")
     assert found["runs"] == 900
-    assert set(found["points"]) == {"entry", "exit", "stop", "cancel", "rotation", "close"}  # type: ignore[call-overload]
+    assert set(found["points"]) == {"entry", "exit", "stop", "resting", "cancel", "rotation", "close"}  # type: ignore[call-overload]
 
 
 @pytest.mark.slow

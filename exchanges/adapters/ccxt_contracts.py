@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from exchanges.core.errors import UnknownExchange
+from exchanges.core.orders import StopStyle
 
 SPOT_ONLY: dict[str, Any] = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}}
 
@@ -36,7 +37,9 @@ class Contract:
 
     ``horizon`` is after how many seconds the exchange itself refuses a request signed with an earlier
     instant; None where it never does. ``envelope`` are the keys every answer of this exchange carries: an
-    answer without them is no answer. ``ended`` are the ccxt calls that list orders no longer open.
+    answer without them is no answer. ``ended`` are the ccxt calls that list orders no longer open. ``stops``: how a
+    stop-loss is sent that lives among the ordinary orders, so that the same look-ups find it; the conditional orders of
+    okx, bybit and kucoin stand in lists of their own and change their id when they trigger, so there it is watched.
     """
 
     exchange: str
@@ -47,6 +50,7 @@ class Contract:
     cancel_param: str = "clientOrderId"
     horizon: int | None = None
     fills_of_order: bool = False
+    stops: StopStyle = StopStyle.NONE
     ended: tuple[str, ...] = ("fetch_closed_orders",)
     envelope: tuple[str, ...] = ()
     fee_in_base: bool = False
@@ -63,6 +67,7 @@ _ROWS = (
         route=Route.ORDER,
         horizon=5,
         fills_of_order=True,
+        stops=StopStyle.LIMIT,
         ended=("fetch_orders",),
         fee_in_base=True,
         candles_per_call=1000,
@@ -101,6 +106,7 @@ _ROWS = (
         route=Route.LISTS,
         horizon=5,
         fills_of_order=True,
+        stops=StopStyle.MARKET,
         envelope=("error",),
         candles_per_call=720,
         fills_per_call=50,

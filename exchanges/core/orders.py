@@ -17,6 +17,14 @@ class OrderType(StrEnum):
     STOP_LOSS = "stop_loss"
 
 
+class StopStyle(StrEnum):
+    """How an exchange takes a stop-loss that is found again by our own id; NONE: it has to be watched from here."""
+
+    NONE = "none"
+    MARKET = "market"
+    LIMIT = "limit"  # only with the limit that it then becomes
+
+
 class ReportStatus(StrEnum):
     """The exchange's own word, reduced to what a decision needs; `filled` says the rest."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bots.tests.proof.surroundings import prepare
 
-NAMES = ("entry", "exit", "stop", "cancel", "rotation", "close")
+NAMES = ("entry", "exit", "stop", "resting", "cancel", "rotation", "close")
 
 
 def shard(

@@ -20,7 +20,15 @@ from bots.testing import MARKET, START
 from bots.tests.proof.crash import POINTS
 from bots.tests.proof.terms import Mood
 from exchanges.core.candles import Candles
-from exchanges.core.errors import ClockSkew, DuplicateOrder, InsufficientFunds, OrderNotFound, RateLimited, Unavailable
+from exchanges.core.errors import (
+    ClockSkew,
+    DuplicateOrder,
+    InsufficientFunds,
+    InvalidRequest,
+    OrderNotFound,
+    RateLimited,
+    Unavailable,
+)
 from exchanges.core.fees import fee_for
 from exchanges.core.market import Market
 from exchanges.core.orders import (
@@ -41,10 +49,11 @@ OWN = {"BTC": Decimal(50), "USDT": Decimal(100_000)}
 TABLES = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE orders(id INTEGER PRIMARY KEY, client_id TEXT, side TEXT, amount TEXT, filled TEXT, status TEXT,
-  immediate INTEGER, price TEXT, created REAL, found_from REAL, listed_from REAL);
+  immediate INTEGER, price TEXT, created REAL, found_from REAL, listed_from REAL, stop TEXT);
 CREATE TABLE trades(id INTEGER PRIMARY KEY, order_id INTEGER, side TEXT, amount TEXT, price TEXT, fee TEXT,
   fee_asset TEXT, at REAL, seen_from REAL);
-CREATE TABLE late(id INTEGER PRIMARY KEY, client_id TEXT, side TEXT, amount TEXT, sent_at REAL, arrives REAL);
+CREATE TABLE late(id INTEGER PRIMARY KEY, client_id TEXT, side TEXT, amount TEXT, sent_at REAL, arrives REAL,
+  stop TEXT);
 CREATE TABLE later_fills(id INTEGER PRIMARY KEY, order_id INTEGER, amount TEXT, at REAL);
 CREATE TABLE wire(id INTEGER PRIMARY KEY, client_id TEXT, at REAL, sent_at REAL);
 """
@@ -104,7 +113,9 @@ class Venue:
                 self._advance(second)
 
     def set_price(self, price: str) -> None:
-        self._set("price", price)
+        with self._atomic():
+            self._set("price", price)
+            self._trigger()
 
     def price(self) -> Decimal:
         return Decimal(self._get("price") or "100")
@@ -153,7 +164,9 @@ class Venue:
         fault = self._draw(CREATE_FAULTS) if self.mood.faults else "fill"
         self._before_arrival(fault, order)
         with self._atomic():
-            row = self._accept(order.client_order_id, order.side, order.amount, seconds(order.sent_at), fault)
+            row = self._accept(
+                order.client_order_id, order.side, order.amount, seconds(order.sent_at), fault, order.stop_price
+            )
         POINTS.point("after HTTP create")
         self._after_arrival(fault)
         return self._report(row)
@@ -169,9 +182,9 @@ class Venue:
         if fault == "late":
             delay = self.random.choice([1, 3, 8, 25])
             self.db.execute(
-                "INSERT INTO late(client_id, side, amount, sent_at, arrives) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO late(client_id, side, amount, sent_at, arrives, stop) VALUES (?, ?, ?, ?, ?, ?)",
                 (order.client_order_id, order.side.value, str(order.amount), seconds(order.sent_at),
-                 self.second() + delay),
+                 self.second() + delay, str(order.stop_price or "")),
             )  # fmt: skip
             POINTS.point("after HTTP create")
             self.pass_time(0.5)
@@ -259,7 +272,9 @@ class Venue:
     def _lag(self, *choices: float) -> float:
         return self.random.choice(choices) if self.mood.faults else 0.0
 
-    def _accept(self, client_id: str, side: Side, amount: Decimal, sent_at: float, luck: str) -> int:
+    def _accept(
+        self, client_id: str, side: Side, amount: Decimal, sent_at: float, luck: str, stop: Decimal | None = None
+    ) -> int:
         """The matching engine's door: late or repeated requests do not pass it."""
         now = self.second()
         if now - sent_at > self.mood.window or sent_at > now + 1:
@@ -267,13 +282,17 @@ class Venue:
         # As on most exchanges: an id is unique among open orders only.
         if self.rows("SELECT 1 FROM orders WHERE client_id = ? AND status = 'open'", client_id):
             raise DuplicateOrder("Duplicate order sent.")
+        if stop is not None and self.price() <= stop:
+            raise InvalidRequest("Stop price would trigger immediately.")
         shown = now + self._lag(0, 0, 0, 0, 0, 1, 2.5, 6, 25)
         listed = now + self._lag(0, 0, 0, 1)
         row = self.db.execute(
             "INSERT INTO orders(client_id, side, amount, filled, status, immediate, price, created, found_from,"
-            " listed_from) VALUES (?, ?, ?, '0', 'open', 1, ?, ?, ?, ?)",
-            (client_id, side.value, str(amount), str(self.price()), now, shown, min(listed, shown)),
+            " listed_from, stop) VALUES (?, ?, ?, '0', 'open', 1, ?, ?, ?, ?, ?)",
+            (client_id, side.value, str(amount), str(self.price()), now, shown, min(listed, shown), str(stop or "")),
         ).lastrowid
+        if stop is not None:
+            return int(row or 0)
         rests = bool(self._get("rests")) and side is Side.BUY
         if luck == "part" or rests:
             self._execute(row, MARKET_RULES.round_amount(amount * Decimal("0.37")))
@@ -282,6 +301,16 @@ class Venue:
         if not rests:
             self.db.execute("UPDATE orders SET status = 'expired' WHERE id = ? AND status = 'open'", (row,))
         return int(row or 0)
+
+    def _trigger(self) -> None:
+        """Resting stops that the price has gone through: sold, now and then only a part of it."""
+        for order_id, stop, amount in self.rows(
+            "SELECT id, stop, amount FROM orders WHERE status = 'open' AND stop <> ''"
+        ):
+            if self.price() <= Decimal(str(stop)):
+                self.db.execute("UPDATE orders SET stop = '' WHERE id = ?", (order_id,))
+                share = self.random.choice([1, 1, 1, Decimal("0.37")]) if self.mood.faults else 1
+                self._execute(int(str(order_id)), MARKET_RULES.round_amount(Decimal(str(amount)) * share))
 
     def _execute(self, order_id: int | None, amount: Decimal) -> None:
         side, filled, whole = self.rows("SELECT side, filled, amount FROM orders WHERE id = ?", order_id)[0]
@@ -305,10 +334,15 @@ class Venue:
         )
 
     def _cancel(self, client_id: str, fault: str) -> bool:
-        found = self.rows("SELECT id, amount, filled FROM orders WHERE client_id = ? AND status = 'open'", client_id)
+        found = self.rows(
+            "SELECT id, amount, filled, side FROM orders WHERE client_id = ? AND status = 'open'", client_id
+        )
         if not found:
             return False
-        order_id, amount, filled = found[0]
+        order_id, amount, filled, side = found[0]
+        if fault == "fills after" and side == "sell":
+            # Coins that it has given back it cannot sell any more: what it sells, it sells before.
+            fault = "filled first"
         rest = Decimal(str(amount)) - Decimal(str(filled))
         if fault == "filled first":
             self._execute(int(str(order_id)), rest)
@@ -324,11 +358,13 @@ class Venue:
 
     def _advance(self, second: float) -> None:
         self._set("now", repr(second))
-        for row in self.rows("SELECT id, client_id, side, amount, sent_at FROM late WHERE arrives <= ?", second):
+        late = "SELECT id, client_id, side, amount, sent_at, stop FROM late WHERE arrives <= ?"
+        for row in self.rows(late, second):
             self.db.execute("DELETE FROM late WHERE id = ?", (row[0],))
             try:
-                self._accept(str(row[1]), Side(row[2]), Decimal(str(row[3])), float(str(row[4])), "fill")
-            except (ClockSkew, DuplicateOrder):
+                stop = Decimal(str(row[5])) if row[5] else None
+                self._accept(str(row[1]), Side(row[2]), Decimal(str(row[3])), float(str(row[4])), "fill", stop)
+            except (ClockSkew, DuplicateOrder, InvalidRequest):
                 continue
         for fill in self.rows("SELECT id, order_id, amount FROM later_fills WHERE at <= ?", second):
             self.db.execute("DELETE FROM later_fills WHERE id = ?", (fill[0],))

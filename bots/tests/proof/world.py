@@ -102,6 +102,9 @@ class World:
     def drain(self) -> None:
         """No faults and no new candles' wishes: only what was begun is brought to its end."""
         actor = acting.worker_name()
+        if self.run().own_limits.stop_on_exchange:
+            # Its order would rest for ever: the run ends, which must take it back.
+            lifecycle.stop(self.run(), "keep", self.venue.now(), CONSOLE)
         for _ in range(14):
             settling.settle_all(self.venue.now(), actor, boot=True)
             watch.watch_positions(self.venue.now())
@@ -196,6 +199,14 @@ def price_falls(world: World) -> None:
     world.play(CANDLE + 30)
 
 
+def stop_moves(world: World) -> None:
+    """The stop follows the price up by cancel and replacement, and then the price falls through it."""
+    for number, price in enumerate(("102", "104", "100")):
+        world.venue.pass_until(CANDLE + 12 + 14 * number)
+        world.venue.set_price(price)
+        world.play(CANDLE + 24 + 14 * number)
+
+
 def fall_after_exit(world: World) -> None:
     """The price falls while what became of an exit may not be known yet."""
     at_candle(world, 2)
@@ -238,12 +249,14 @@ def script(*first: int) -> tuple[int, ...]:
     return (*first, *[3] * (40 - len(first)))
 
 
+RESTING = {"stop_loss_pct": "5", "trailing_stop_pct": "2", "stop_on_exchange": "true"}
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("entry", nothing, partial(at_candle, number=1), {}, script(3)),
         Scenario("exit", holding, partial(at_candle, number=2), {}, script(3, 3)),
         Scenario("stop", holding, price_falls, {"stop_loss_pct": "5"}, script(3, 0)),
+        Scenario("resting", holding, stop_moves, RESTING, script(3, 0)),
         Scenario("cancel", resting, call_back, {}, script(3, 0), after=resume),
         Scenario("rotation", nothing, rotate, {}, script(3), after=finish_rotation),
         Scenario("fall", holding, fall_after_exit, {"stop_loss_pct": "5"}, script(3, 3, 0)),
