@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.auth import actor_of
-from bots import acting, breakers, gates, lifecycle, operations, settling, watch
+from bots import acting, breakers, gates, lifecycle, settling, watch
+from bots import admin_cases as admin_cases  # found by the admin through this module
 from bots import admin_research as admin_research  # found by the admin through this module
 from bots.admin_base import ReadOnly
 from bots.models import (
@@ -19,7 +20,6 @@ from bots.models import (
     CapitalEntry,
     Decision,
     Fill,
-    Incident,
     Level,
     Order,
     OrderEvent,
@@ -195,18 +195,3 @@ class TradingGateAdmin(ReadOnly):
 @admin.register(RiskLimits)
 class RiskLimitsAdmin(ReadOnly):
     list_display = ("level", "target", "limits", "changed_at")
-
-
-@admin.register(Incident)
-class IncidentAdmin(ReadOnly):
-    list_display = ("id", "account", "kind", "detail", "at", "resolved_at", "resolution")
-    list_filter = ("kind",)
-    list_select_related = ("account",)
-    actions = ("resolve",)
-
-    @admin.action(description="Resolve: the books were compared by a person")
-    def resolve(self, request: HttpRequest, chosen: QuerySet[Incident]) -> None:
-        # What holds the account back is its own switch: it is released by hand, with its own reason.
-        for incident in chosen.filter(resolved_at=None):
-            operations.resolve_incident(incident, "books compared by the operator", timezone.now(), actor_of(request))
-        self.message_user(request, "Resolved. Trading resumes only by the kill switch.", messages.SUCCESS)

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from bots.core.limits import EXECUTION, HELP, WHOLE, EntryType
-from bots.models import Level, Mode, Status
+from bots.models import SWITCHED, CaseKind, Mode, Status
 
 PROTECTIONS = (
     "stop_loss_pct",
@@ -72,7 +72,7 @@ class StopForm(forms.Form):
 
 
 class KillForm(forms.Form):
-    level = forms.ChoiceField(choices=Level.choices)
+    level = forms.ChoiceField(choices=[(level.value, level.label) for level in SWITCHED])
     target = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
     action = forms.ChoiceField(choices=ACTIONS)
     reason = forms.CharField(max_length=300, error_messages={"required": "Say why, for the log: a few words do."})
@@ -92,6 +92,33 @@ class ArmForm(forms.Form):
         if self.cleaned_data["phrase"].strip() != self.expected:
             raise forms.ValidationError(f"Expected “{self.expected}”, letter by letter.")
         return self.expected
+
+
+class CaseFilterForm(forms.Form):
+    state = forms.ChoiceField(required=False, choices=[ANY, ("open", "Open"), ("resolved", "Resolved")])
+    kind = forms.ChoiceField(required=False, choices=[ANY, *CaseKind.choices])
+    account = forms.TypedChoiceField(required=False, coerce=int, empty_value=None)
+
+    def __init__(self, data: Mapping[str, Any], accounts: Sequence[tuple[int, str]]) -> None:
+        super().__init__(data)
+        self.fields["account"].choices = [ANY, *accounts]  # type: ignore[attr-defined]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of a CaseFilter; what is no choice does not narrow."""
+        found = {name: self.cleaned_data.get(name) or "" for name in ("state", "kind")}
+        return {**found, "account_id": self.cleaned_data.get("account")}
+
+
+class ResolveForm(forms.Form):
+    note = forms.CharField(
+        label="What was found",
+        max_length=300,
+        help_text="For the log, such as: I withdrew 0.1 BTC on Monday.",
+        error_messages={"required": "Say what was found: a few words do. Nothing was resolved."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    accept = forms.BooleanField(label="Take the exchange’s balance as right from here on", required=False)
 
 
 class LimitsForm(forms.Form):

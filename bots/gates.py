@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Actor
-from bots.models import BotRun, GateState, Level, TradingGate
+from bots.models import BotRun, GateState, Incident, Level, TradingAccount, TradingGate
 from bots.models.run import BotRunQuerySet
 
 STATE_AFTER = {
@@ -45,6 +45,23 @@ def switch(level: str, target: int, action: str, reason: str, at: datetime, acto
     return gate
 
 
+@transaction.atomic
+def hold(account: TradingAccount, reason: str, at: datetime, actor: Actor) -> None:
+    """Set the account's own gate to what its open cases ask for: the strictest of them, open when there is none.
+
+    People switch at the other levels, so that neither undoes the other.
+    """
+    unheld = {"state": GateState.ACTIVE, "reason": "", "actor": "", "changed_at": at}
+    gate, _ = TradingGate.objects.select_for_update().get_or_create(
+        level=Level.ACCOUNT, target=account.pk, defaults=unheld
+    )
+    # Read under the gate's lock: a case that is opened at this moment must not be overlooked.
+    asked = set(Incident.objects.filter(account=account, resolved_at=None).values_list("hold", flat=True))
+    action = "halt" if GateState.HALTED in asked else "reduce" if asked else "resume"
+    if gate.state != STATE_AFTER[action]:
+        switch(Level.ACCOUNT, account.pk, action, reason[:300], at, actor)
+
+
 def runs_under(level: str, target: int) -> BotRunQuerySet:
     """The runs that a switch at this level speaks for."""
     runs = BotRun.objects.all()
@@ -55,5 +72,7 @@ def runs_under(level: str, target: int) -> BotRunQuerySet:
             return runs.filter(user_id=target)
         case Level.KEY:
             return runs.filter(key_id=target)
+        case Level.ACCOUNT:
+            return runs.filter(account_id=target)
         case _:
             return runs.filter(pk=target)

@@ -1,4 +1,4 @@
-"""Changes to limits and incidents, each audited."""
+"""Changes to limits, audited."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.audit import Actor
 from bots.core.limits import EXECUTION, LimitError, parse_limits
-from bots.models import Incident, RiskLimits
+from bots.models import RiskLimits
 
 
 @transaction.atomic
@@ -23,14 +23,3 @@ def set_limits(level: str, target: int, limits: Mapping[str, Any], at: datetime,
     )
     audit.record(actor, "limits.set", f"{level}:{target}", at=at, limits=wanted)
     return row
-
-
-@transaction.atomic
-def resolve_incident(incident: Incident, resolution: str, at: datetime, actor: Actor) -> Incident:
-    """Say what was found; nothing is traded."""
-    if not resolution.strip():
-        raise ValueError("resolution: Expected a sentence, was empty.")
-    incident.resolved_at, incident.resolution = at, resolution.strip()[:300]
-    incident.save(update_fields=["resolved_at", "resolution"])
-    audit.record(actor, "incident.resolved", f"incident:{incident.pk}", at=at, resolution=resolution)
-    return incident

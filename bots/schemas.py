@@ -9,6 +9,7 @@ from exchanges.schemas import Answer, Body, Cursor, Limit, Listing, Money, Numbe
 
 Mode = Literal["paper", "live"]
 RunStatus = Literal["starting", "running", "paused", "stopping", "stopped", "error"]
+CaseKind = Literal["balance_mismatch", "orphan", "late_order", "late_fill", "overfill", "unresolved"]
 Symbol = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9._:/-]*$", examples=["BTC/USDT"])]
 
 
@@ -234,6 +235,27 @@ class RiskOut(Answer):
     gates: list[GateOut] = Field(description="Every switch that is not ACTIVE and speaks for you.")
     limits: dict[str, dict[str, Any]]
     incidents: list[IncidentOut]
+
+
+class CaseOut(Answer):
+    id: int
+    kind: CaseKind
+    subject: str
+    detail: str
+    state: Literal["open", "resolved"]
+    hold: Literal["REDUCING", "HALTED"] = Field(description="What the case holds its account to while it is open.")
+    account_id: int
+    account: str
+    mode: Mode
+    exchange: str
+    exchange_key_id: int | None
+    opened_at: Utc
+    last_seen_at: Utc
+    passes: int = Field(description="In how many passes it was seen.")
+    agreed_at: Utc | None = Field(description="The last pass that found no difference any more.")
+    resolved_at: Utc | None
+    resolved_by: str
+    resolution: str
 
 
 class LimitsIn(Body):

@@ -32,20 +32,29 @@ class ReconcileReport:
     faults: list[str] = field(default_factory=list)
 
 
-def settle_all(at: datetime, actor: str, *, run: BotRun | None = None, boot: bool = False) -> SettleReport:
+def settle_all(
+    at: datetime,
+    actor: str,
+    *,
+    run: BotRun | None = None,
+    account: TradingAccount | None = None,
+    boot: bool = False,
+) -> SettleReport:
     """Every account with unsettled orders; one account's trouble never stops the next."""
     report = SettleReport()
     waiting = Order.objects.live()
     if run is not None:
         waiting = waiting.filter(run=run)
+    if account is not None:
+        waiting = waiting.filter(account=account)
 
-    def settle(account: TradingAccount, exchange: Exchange) -> None:
-        done: Settled = reconcile.settle_account(account, exchange, at, actor, boot=boot)
+    def settle(row: TradingAccount, exchange: Exchange) -> None:
+        done: Settled = reconcile.settle_account(row, exchange, at, actor, boot=boot)
         report.looked_at += done.looked_at
         report.ended += done.ended
         report.fills += done.fills
         if done.fault:
-            report.faults.append(f"account {account.pk}: {done.fault}")
+            report.faults.append(f"account {row.pk}: {done.fault}")
 
     accounts = TradingAccount.objects.filter(pk__in=waiting.values("account_id"))
     report.accounts = _each(accounts.filter(Q(banned_until=None) | Q(banned_until__lte=at)), settle, report.faults, at)

@@ -35,8 +35,9 @@ class Ambient:
 
 
 def levels_of(run: BotRun) -> Q:
-    """Every level that speaks for a run: platform, user, key, run."""
+    """Every level that speaks for a run: platform, user, key, run, and the account that open cases hold."""
     speaks = Q(level=Level.PLATFORM) | Q(level=Level.USER, target=run.user_id) | Q(level=Level.RUN, target=run.pk)
+    speaks |= Q(level=Level.ACCOUNT, target=run.account_id)
     return speaks | Q(level=Level.KEY, target=run.key_id) if run.key_id else speaks
 
 

@@ -1,8 +1,17 @@
-"""What every page knows: the site's version and whether live trading is allowed at all."""
+"""What every page knows: the site's version, whether live trading is allowed at all, and how many cases are open."""
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from bots.queries import cases
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    return {"version": settings.VERSION, "live_trading": settings.LIVE_TRADING}
+    # Lazy: a poll renders no navigation and asks for no count.
+    user = request.user
+    return {
+        "version": settings.VERSION,
+        "live_trading": settings.LIVE_TRADING,
+        "open_cases": SimpleLazyObject(lambda: cases.open_count(user) if user.is_authenticated else 0),
+    }

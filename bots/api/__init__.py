@@ -1,6 +1,6 @@
 """JSON about keys, runs, trades, money, risk and markets: parse, one domain call, render."""
 
-from bots.api import backtests, breakers, capital, downloads, keys, market, promotion, risk, runs, seed
+from bots.api import backtests, breakers, capital, cases, downloads, keys, market, promotion, risk, runs, seed
 
 routers = (
     keys.router,
@@ -10,6 +10,7 @@ routers = (
     risk.router,
     capital.router,
     breakers.router,
+    cases.router,
     market.router,
     downloads.router,
     backtests.router,

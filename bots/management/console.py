@@ -11,8 +11,9 @@ from bots.arming import ArmingRefused
 from bots.core.limits import LimitError
 from bots.lifecycle import Conflict, ExchangeDown, Invalid, NotPermitted, WrongStatus
 from bots.models import BotRun, Order
+from bots.queries.cases import CaseView
 from bots.queries.shapes import BalanceView, DecisionView, OrderView, Page, RunView, TradeView
-from bots.schemas import BalanceOut, DecisionOut, OrderOut, RunOut, TradeOut
+from bots.schemas import BalanceOut, CaseOut, DecisionOut, OrderOut, RunOut, TradeOut
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault
 from exchanges.models import ExchangeKey
@@ -65,6 +66,10 @@ def decision_document(decision: DecisionView) -> dict[str, Any]:
 
 def balance_document(balance: BalanceView) -> dict[str, Any]:
     return _as_in_the_api(BalanceOut, balance)
+
+
+def case_document(case: CaseView) -> dict[str, Any]:
+    return _as_in_the_api(CaseOut, case)
 
 
 def page_document(page: Page, document: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

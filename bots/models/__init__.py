@@ -6,12 +6,13 @@ from bots.models.capital import CapitalEntry, CapitalKind
 from bots.models.download import CandleDownload
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
-from bots.models.risk import Arming, GateState, Incident, Level, RiskLimits, TradingGate
+from bots.models.risk import SWITCHED, Arming, CaseKind, GateState, Incident, Level, RiskLimits, TradingGate
 from bots.models.run import ACTIVE, MONEY, BotRun, Mode, Status, TradingAccount
 
 __all__ = [
     "ACTIVE",
     "MONEY",
+    "SWITCHED",
     "Arming",
     "Backtest",
     "BotRun",
@@ -20,6 +21,7 @@ __all__ = [
     "CandleDownload",
     "CapitalEntry",
     "CapitalKind",
+    "CaseKind",
     "Decision",
     "EquityPoint",
     "Fill",

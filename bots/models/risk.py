@@ -13,6 +13,11 @@ class Level(models.TextChoices):
     USER = "user"
     KEY = "key"
     RUN = "run"
+    ACCOUNT = "account"
+
+
+#: Where a person switches; the account's own gate is closed by its open cases and by nothing else.
+SWITCHED = (Level.PLATFORM, Level.USER, Level.KEY, Level.RUN)
 
 
 class GateState(models.TextChoices):
@@ -73,20 +78,48 @@ class Arming(models.Model):
         return f"key {self.key_id} until {self.expires_at:%Y-%m-%d %H:%M}"
 
 
+class CaseKind(models.TextChoices):
+    """How the exchange's books and ours came apart."""
+
+    BALANCE = "balance_mismatch", "Balance differs"
+    ORPHAN = "orphan", "Order without a row"
+    LATE_ORDER = "late_order", "Order stands after its end"
+    LATE_FILL = "late_fill", "Fill after the end"
+    OVERFILL = "overfill", "More filled than asked"
+    UNRESOLVED = "unresolved", "Order in doubt"
+
+
 class Incident(models.Model):
-    """Something that should not happen did: it is told, and nothing is traded to repair it."""
+    """A reconciliation case: the exchange and our books disagree. It is told, and nothing is traded to repair it.
+
+    While it is open it holds its account back (``hold``); ``agreed_at`` is the last pass that compared and found no
+    difference any more, empty while it stands.
+    """
 
     account = models.ForeignKey(TradingAccount, on_delete=models.PROTECT, related_name="incidents")
-    kind = models.CharField(max_length=32)
+    kind = models.CharField(max_length=32, choices=CaseKind)
+    subject = models.CharField(max_length=96, help_text="What it is about; one open case for each.")
     detail = models.CharField(max_length=400)
     evidence = models.JSONField(default=dict)
+    hold = models.CharField(max_length=8, choices=GateState)
     at = models.DateTimeField()
+    last_at = models.DateTimeField(help_text="The last pass that saw it.")
+    passes = models.PositiveIntegerField(default=1, help_text="In how many passes it was seen.")
+    agreed_at = models.DateTimeField(null=True, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.CharField(max_length=64, blank=True)
     resolution = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        verbose_name = "case"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "kind", "subject"], condition=Q(resolved_at=None), name="case_open_once"
+            ),
+            models.CheckConstraint(condition=Q(resolved_at=None) | ~Q(resolution=""), name="case_resolved_with_a_note"),
+        ]
         indexes = [models.Index(fields=["account", "-id"], name="incident_by_account")]
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.detail}"
+        return f"case {self.pk}, {self.kind}: {self.detail}"

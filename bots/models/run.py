@@ -53,7 +53,7 @@ class TradingAccount(models.Model):
     # What reconciling remembers.
     reconciled_at = models.DateTimeField(null=True, help_text="The last pass in which the exchange answered it all.")
     outside = models.JSONField(default=dict, help_text="Asset → balance that is not the runs': the owner's own coins.")
-    suspects = models.JSONField(default=list, help_text="Assets whose balance disagreed in the last pass.")
+    suspects = models.JSONField(default=dict, help_text="Asset → the balances of the first pass that disagreed.")
 
     class Meta:
         constraints = [

@@ -9,7 +9,8 @@ from django.db.models import Q
 
 from accounts.models import User
 from bots.core.codes import MEANING, Code
-from bots.models import BotRun, GateState, Incident, Level, RiskLimits, TradingGate
+from bots.models import BotRun, CaseKind, GateState, Incident, Level, RiskLimits, TradingAccount, TradingGate
+from bots.queries.case_words import HOLDS
 from bots.queries.shapes import GateView, RiskView, RunView
 from exchanges.models import ExchangeKey
 
@@ -18,11 +19,13 @@ def risk_of(user: User, at: datetime) -> RiskView:
     """The switches and limits at every level that speaks for the user."""
     keys = list(ExchangeKey.objects.for_user(user).present().values_list("pk", flat=True))
     runs = list(BotRun.objects.for_user(user).active().values_list("pk", flat=True))
+    accounts = list(TradingAccount.objects.filter(owner=user).values_list("pk", flat=True))
     speaks = (
         Q(level=Level.PLATFORM)
         | Q(level=Level.USER, target=user.pk)
         | Q(level=Level.KEY, target__in=keys)
         | Q(level=Level.RUN, target__in=runs)
+        | Q(level=Level.ACCOUNT, target__in=accounts)
     )
     switches = TradingGate.objects.filter(speaks).exclude(state=GateState.ACTIVE).order_by("level", "target")
     limits = {_name(row.level, row.target): row.limits for row in RiskLimits.objects.filter(speaks)}
@@ -59,7 +62,8 @@ def _name(level: str, target: int) -> str:
 
 
 def _incident(row: Incident) -> dict[str, Any]:
-    return {"id": row.pk, "kind": row.kind, "detail": row.detail, "at": row.at}
+    title = CaseKind(row.kind).label
+    return {"id": row.pk, "kind": row.kind, "title": title, "detail": row.detail, "at": row.at}
 
 
 def answer_line(run: RunView, at: datetime) -> str:
@@ -68,6 +72,8 @@ def answer_line(run: RunView, at: datetime) -> str:
         return "The run is stopped: it places no orders." + (" What it held was kept." if run.position else "")
     if run.status == "error":
         return f"The run is in error: {run.status_reason}"
+    if run.halted is not None and run.halted.level == Level.ACCOUNT:
+        return f"{HOLDS[run.halted.state]} {run.halted.reason} Nothing is ever traded to repair."
     if run.halted is not None:
         code = Code.TRADING_HALTED if run.halted.state == "HALTED" else Code.STATE_REDUCING
         return f"{MEANING[code]} ({run.halted.level}: {run.halted.reason})"

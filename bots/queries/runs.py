@@ -127,6 +127,7 @@ def _last(decision: Decision | None) -> LastDecision | None:
 def halted(run: BotRun, gates: Iterable[TradingGate]) -> Halted | None:
     """The strictest switch that speaks for the run, or None."""
     target = {Level.PLATFORM: 0, Level.USER: run.user_id, Level.KEY: run.key_id, Level.RUN: run.pk}
+    target[Level.ACCOUNT] = run.account_id
     speaking = [gate for gate in gates if gate.target == target[Level(gate.level)]]
     if not speaking:
         return None

@@ -4,17 +4,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from bots import orders
 from bots.core.order_state import FINAL, OrderState
-from bots.core.risk import Gate
-from bots.models import ACTIVE, BotRun, Order, OrderEvent, RunPosition, Status, TradingAccount
-from bots.reconcile import incidents
+from bots.models import BotRun, CaseKind, Order, OrderEvent, Status, TradingAccount
+from bots.reconcile import balances, incidents
 from bots.reconcile.absence import ID_LENGTH
 from bots.reconcile.one_order import book, settle
 from exchanges.core.decimals import ZERO, plain
@@ -28,8 +26,8 @@ log = logging.getLogger(__name__)
 BUDGET = 10
 #: The lists are read from this long before the last complete pass.
 OVERLAP = timedelta(minutes=10)
-#: A balance may differ by this share before it is a disagreement, and by one step of the market's amount.
-TOLERANCE = Decimal("0.001")
+#: An order that ended this long ago and still stands in the exchange's list is no matter of timing.
+STANDS_AFTER = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
@@ -88,10 +86,18 @@ def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, a
     since = (account.reconciled_at or min([at, *(run.created_at for run in runs)])) - OVERLAP
     for symbol in sorted({run.symbol for run in runs}):
         _sweep(account, exchange, symbol, since, actor, at, found)
-    found.mismatches = _compare_balances(account, exchange, runs, at)
-    account.reconciled_at = at
-    account.save(update_fields=["reconciled_at", "outside", "suspects"])
+    compared = balances.compare(account, exchange, runs, at)
+    found.mismatches = compared.told
+    _remember(account, compared, at)
     return found
+
+
+@transaction.atomic
+def _remember(account: TradingAccount, compared: balances.Compared, at: datetime) -> None:
+    """What is expected is set once; a person who changes it meanwhile, resolving a case, stands."""
+    row = TradingAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+    row.reconciled_at, row.outside, row.suspects = at, {**compared.first_seen, **row.outside}, compared.suspects
+    row.save(update_fields=["reconciled_at", "outside", "suspects"])
 
 
 def _sweep(
@@ -112,7 +118,7 @@ def _sweep(
         row = known.get((report.client_order_id or "")[:ID_LENGTH])
         if row is None:
             found.orphans += _orphan(account, report, actor, at)
-        elif row.state in FINAL and row.exchange_order_id is None:
+        elif row.state in FINAL and (row.exchange_order_id is None or _still_open(row, report, at)):
             found.late_fills += _late(row, report, fills, at)
     for row in known.values():
         if row.state in FINAL and row.exchange_order_id is not None:
@@ -128,22 +134,30 @@ def _orders_since(account: TradingAccount, symbol: str, since: datetime) -> list
     return list(rows.exclude(ended_at__lt=since - OVERLAP).order_by("id"))
 
 
+def _still_open(row: Order, report: OrderReport, at: datetime) -> bool:
+    """What was filled in full can do no more, whatever the list says."""
+    ended = row.state != OrderState.FILLED and row.ended_at is not None and at - row.ended_at > STANDS_AFTER
+    return ended and not report.status.final
+
+
 def _late(row: Order, report: OrderReport, fills: Sequence[FillReport], at: datetime) -> int:
-    """An order that ended as never placed stands in the exchange's list: it is booked, and told."""
+    """An order that had ended in our books stands in the exchange's list: it is booked, and told."""
     Order.objects.filter(pk=row.pk, exchange_order_id=None).update(exchange_order_id=report.exchange_order_id)
     row.refresh_from_db()
     detail = f"Order {row.client_order_id} had ended as {row.state} and is {report.status} at the exchange."
-    incidents.tell(row.account, "late_order", f"order:{row.pk}", detail, {"order": row.pk}, at)
+    evidence = {"order": row.pk, "exchange_order_id": report.exchange_order_id, "status": report.status.value}
+    incidents.tell(row.account, CaseKind.LATE_ORDER, f"order:{row.pk}", detail, evidence, at)
     return book(row, fills, at)
 
 
+@transaction.atomic
 def _orphan(account: TradingAccount, report: OrderReport, actor: str, at: datetime) -> int:
     """An order of ours without a row: a backup was restored. It is adopted by its run, and everything halts."""
     run = BotRun.objects.filter(account=account, symbol=report.symbol).order_by("-id").first()
-    subject = f"exchange order:{report.exchange_order_id}"
+    subject = f"exchange order:{report.exchange_order_id}"[:96]
     detail = f"Order {report.client_order_id} carries our tag and is not in our books: was a backup restored?"
     evidence = {"exchange_order_id": report.exchange_order_id, "side": report.side, "amount": plain(report.amount)}
-    told = incidents.tell(account, "orphan", subject, detail, evidence, at)
+    told = incidents.tell(account, CaseKind.ORPHAN, subject, detail, evidence, at)
     if run is not None and told:
         _adopt(run, report, actor, at)
     return int(told)
@@ -175,46 +189,3 @@ def _adopt(run: BotRun, report: OrderReport, actor: str, at: datetime) -> None:
     OrderEvent.objects.create(
         order=order, sequence=1, to_state=OrderState.UNKNOWN, cause="adopted by its tag", actor=actor[:64], at=at
     )
-
-
-def _compare_balances(account: TradingAccount, exchange: Exchange, runs: list[BotRun], at: datetime) -> int:
-    """Base assets of the active runs: what the exchange holds beyond our fills must stay what it was.
-
-    Two passes in a row must disagree, and nothing may be in flight: then it is told once, and the new difference
-    becomes what is expected.
-    """
-    markets = {run.base: run.symbol for run in runs if run.status in ACTIVE}
-    if not markets:
-        return 0
-    rules, balances = exchange.markets(), exchange.fetch_balances()
-    told = 0
-    for base, symbol in sorted(markets.items()):
-        if Order.objects.filter(account=account, run__base=base).in_flight().exists():
-            continue
-        total = balances[base].total if base in balances else ZERO
-        held = _held(account, base)
-        outside = Decimal(account.outside.get(base, "0" if account.wallet_id else plain(max(total - held, ZERO))))
-        allowed = max(rules[symbol].amount_step, abs(held) * TOLERANCE)
-        agrees = abs(total - held - outside) <= allowed
-        if agrees or base in account.suspects:
-            account.suspects = [asset for asset in account.suspects if asset != base]
-        else:
-            account.suspects = [*account.suspects, base]
-        if not agrees and base not in account.suspects:
-            told += _mismatch(account, base, total, held + outside, at)
-            outside = total - held
-        account.outside = account.outside | {base: plain(outside)}
-    return told
-
-
-def _held(account: TradingAccount, base: str) -> Decimal:
-    """The fold of all fills of the account in one asset, less the fees that other markets took in it."""
-    rows = RunPosition.objects.filter(run__account=account).select_related("run")
-    held = sum((row.amount for row in rows if row.run.base == base), ZERO)
-    return held - sum((Decimal(row.other_fees.get(base, 0)) for row in rows if row.run.base != base), ZERO)
-
-
-def _mismatch(account: TradingAccount, base: str, total: Decimal, expected: Decimal, at: datetime) -> bool:
-    detail = f"The exchange holds {plain(total)} {base}; our books explain {plain(expected)}."
-    evidence = {"asset": base, "total": plain(total), "expected": plain(expected)}
-    return incidents.tell(account, "balance_mismatch", f"{base}:{at.isoformat()}", detail, evidence, at, Gate.REDUCING)

@@ -1,17 +1,20 @@
-"""Something that should not happen did: it is written down, and the account is held back until a person looked."""
+"""Something that should not happen did: a case is opened, and the account is held back until a person resolves it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from accounts import audit
 from bots import gates
 from bots.core.risk import Gate
-from bots.models import BotRun, Incident, Level, TradingAccount, TradingGate
-from bots.situation import SEVERITY
+from bots.models import Incident, TradingAccount
 
-ACTION = {Gate.REDUCING: "reduce", Gate.HALTED: "halt"}
+#: A case that stands is noted no more often than this; an order in doubt is asked about every two seconds.
+NOTED_EVERY = timedelta(seconds=30)
+#: Passes that a case keeps word for word: the first ones, and the newest.
+FIRST, NEWEST = 2, 8
 
 
 @transaction.atomic
@@ -24,23 +27,34 @@ def tell(
     at: datetime,
     gate: Gate = Gate.HALTED,
 ) -> bool:
-    """Once per kind and subject, unless a person has resolved it and it happens anew under another subject."""
-    if Incident.objects.filter(account=account, kind=kind, evidence__subject=subject).exists():
-        return False
-    Incident.objects.create(
-        account=account, kind=kind, detail=detail[:400], evidence={"subject": subject} | evidence, at=at
+    """Open a case, or note on the open one that it still stands. What a person has resolved opens anew.
+
+    ``evidence["seen"]``, if given, holds what each pass saw; the later ones are put behind the earlier.
+    """
+    facts = {"detail": detail[:400], "evidence": evidence, "hold": gate.value, "at": at, "last_at": at}
+    case, opened = Incident.objects.get_or_create(
+        account=account, kind=kind, subject=subject, resolved_at=None, defaults=facts
     )
-    hold_back(account, gate, detail, at)
+    if not opened:
+        _still_stands(case, detail, evidence, at)
+        return False
+    gates.hold(account, f"Case {case.pk}: {detail}", at, audit.SYSTEM)
     return True
 
 
-def hold_back(account: TradingAccount, gate: Gate, reason: str, at: datetime) -> None:
-    """Tighten the account's kill switch: its key's when live, else its run's; never loosen it."""
-    if account.key_id is not None:
-        targets = [(Level.KEY, account.key_id)]
-    else:
-        targets = [(Level.RUN, run) for run in BotRun.objects.filter(account=account).values_list("pk", flat=True)]
-    for level, target in targets:
-        row = TradingGate.objects.filter(level=level, target=target).first()
-        if row is None or SEVERITY[Gate(row.state)] < SEVERITY[gate]:
-            gates.switch(level, target, ACTION[gate], reason[:300], at, audit.SYSTEM)
+def _still_stands(case: Incident, detail: str, evidence: dict[str, Any], at: datetime) -> None:
+    fresh = evidence.get("seen", [])
+    if not fresh and at - case.last_at < NOTED_EVERY:
+        return
+    seen = [*case.evidence.get("seen", []), *fresh]
+    if len(seen) > FIRST + NEWEST:
+        seen = [*seen[:FIRST], *seen[-NEWEST:]]
+    known = {**case.evidence, **evidence, **({"seen": seen} if seen else {})}
+    Incident.objects.filter(pk=case.pk, resolved_at=None).update(
+        detail=detail[:400], evidence=known, last_at=at, passes=F("passes") + 1, agreed_at=None
+    )
+
+
+def agrees(account: TradingAccount, kind: str, subject: str, at: datetime) -> None:
+    """A pass compared and found no difference any more; that alone resolves nothing."""
+    Incident.objects.filter(account=account, kind=kind, subject=subject, resolved_at=None).update(agreed_at=at)

@@ -9,7 +9,7 @@ from django.db import transaction
 from bots import ledger, orders
 from bots.core.order_state import FINAL, OrderState
 from bots.core.risk import Gate
-from bots.models import Order
+from bots.models import CaseKind, Order
 from bots.reconcile import absence, incidents
 from exchanges.core.errors import OrderNotFound
 from exchanges.core.orders import FillReport, OrderReport, ReportStatus
@@ -83,7 +83,7 @@ def book(order: Order, reports: Iterable[FillReport], at: datetime) -> int:
     """Book the order's own executions; late or excessive ones halt the account in the same transaction."""
     recorded = ledger.record_fills(order, [fill for fill in reports if _is_of(order, fill)], at)
     if recorded.late or recorded.overfilled:
-        kind = "late_fill" if recorded.late else "overfill"
+        kind = CaseKind.LATE_FILL if recorded.late else CaseKind.OVERFILL
         detail = f"Order {order.client_order_id} was {order.state} with {order.filled:f} of {order.amount:f} filled."
         incidents.tell(order.account, kind, f"order:{order.pk}", detail, {"order": order.pk}, at)
     return recorded.added
@@ -112,4 +112,5 @@ def look_again_later(order: Order, at: datetime) -> None:
     Order.objects.filter(pk=order.pk, fence=order.fence).update(next_settle_at=at + pace)
     if order.state == OrderState.UNKNOWN and order.send_at and at - order.send_at > UNRESOLVED_AFTER:
         detail = f"What became of order {order.client_order_id} is not known since {order.send_at:%Y-%m-%d %H:%M} UTC."
-        incidents.tell(order.account, "unresolved", f"order:{order.pk}", detail, {"order": order.pk}, at, Gate.REDUCING)
+        told: dict[str, Any] = {"order": order.pk, "state": order.state}
+        incidents.tell(order.account, CaseKind.UNRESOLVED, f"order:{order.pk}", detail, told, at, Gate.REDUCING)

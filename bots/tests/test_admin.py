@@ -13,6 +13,7 @@ from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
 from accounts.tests.cast import present_second_factor, totp
 from bots import arming, gates, rounds
+from bots.core.risk import Gate
 from bots.models import (
     Arming,
     BotRun,
@@ -30,6 +31,7 @@ from bots.models import (
     TradingGate,
 )
 from bots.operations import set_limits
+from bots.reconcile import incidents
 from bots.testing import Stage, start_run
 from exchanges.connect import place_of
 from exchanges.models import ExchangeKey
@@ -74,7 +76,7 @@ def world(alice: User, stage: Stage, key: ExchangeKey) -> BotRun:
     gates.switch("user", alice.pk, "reduce", "drill", at, CONSOLE)
     gates.switch("user", alice.pk, "resume", "over", at, CONSOLE)
     set_limits("user", alice.pk, {"max_open_orders": 5}, at, CONSOLE)
-    Incident.objects.create(account=run.account, kind="late_fill", detail="A fill came late.", evidence={}, at=at)
+    incidents.tell(run.account, "late_fill", "order:1", "A fill came late.", {"order": 1}, at, Gate.REDUCING)
     accounts.create_token(alice, ["read"], timezone.now(), CONSOLE)
     return BotRun.objects.get(pk=run.pk)
 
@@ -181,14 +183,39 @@ def test_action_settle_says_what_it_found(root: Client, world: BotRun) -> None:
     assert "0 orders looked at, 0 fills booked." in act(root, world, "settle_orders")
 
 
-def test_action_resolve_ends_an_incident_once_and_says_by_whom(root: Client, world: BotRun) -> None:
-    incident = Incident.objects.get()
-    form = {"action": "resolve", "_selected_action": [incident.pk]}
-    for _ in range(2):
-        assert root.post(url(Incident), form, follow=True).status_code == 200
-    incident.refresh_from_db()
-    assert incident.resolved_at is not None
-    assert AuditEntry.objects.filter(action="incident.resolved", subject=f"incident:{incident.pk}").count() == 1
+def test_action_resolve_wants_a_note_and_ends_a_case_once(root: Client, world: BotRun) -> None:
+    case = Incident.objects.get()
+    form = {"action": "resolve", "_selected_action": [case.pk]}
+    page = root.post(url(Incident), {**form, "note": " "}, follow=True).content.decode()
+    assert "Nothing was resolved." in page
+    assert Incident.objects.get().resolved_at is None
+    for note in ("It was the exchange.", "Again."):
+        assert root.post(url(Incident), {**form, "note": note}, follow=True).status_code == 200
+    case.refresh_from_db()
+    assert (case.resolution, case.resolved_by) == (
+        "It was the exchange.",
+        f"user:{User.objects.get(email='root@example.com').pk}",
+    )
+    assert AuditEntry.objects.filter(action="case.resolved", subject=f"case:{case.pk}").count() == 1
+
+
+def test_action_accept_is_for_balances(root: Client, world: BotRun) -> None:
+    form = {"action": "accept", "_selected_action": [Incident.objects.get().pk], "note": "Fine."}
+    page = root.post(url(Incident), form, follow=True).content.decode()
+    assert "Only a balance can be taken" in page
+    assert Incident.objects.get().resolved_at is None
+
+
+def test_a_case_shows_its_evidence_and_takes_no_change(root: Client, world: BotRun) -> None:
+    case = Incident.objects.get()
+    page = root.get(url(Incident, case.pk, "change")).content.decode()
+    assert "filled after the exchange had said that it ended" in page
+    root.post(url(Incident, case.pk, "change"), {"detail": "Nothing happened."})
+    assert Incident.objects.get().detail == "A fill came late."
+    assert (
+        "not compared"
+        in root.post(url(Incident), {"action": "recheck", "_selected_action": [case.pk]}, follow=True).content.decode()
+    )
 
 
 def test_the_trade_list_shows_what_the_log_holds(root: Client, world: BotRun) -> None:

@@ -11,8 +11,9 @@ from django.conf import settings
 from accounts.audit import CONSOLE
 from bots import gates, orders, reconcile
 from bots.core.order_state import OrderState
-from bots.models import Incident, Level, Order, TradingAccount, TradingGate
+from bots.models import Incident, Level, Order, TradingAccount
 from bots.reconcile import absence, incidents, one_order
+from bots.situation import worst_gate
 from bots.tests.desk import Desk, after, buy, sell
 from exchanges.core.errors import OrderNotFound, Unavailable
 from exchanges.core.orders import FillReport, OrderReport, ReportStatus, Side
@@ -44,8 +45,7 @@ def compare(desk: Desk, at: float) -> reconcile.Reconciled:
 
 
 def gate_of(desk: Desk) -> str:
-    row = TradingGate.objects.filter(level=Level.KEY, target=desk.run.key_id).first()
-    return row.state if row else "ACTIVE"
+    return worst_gate(desk.run)[0].value
 
 
 def test_a_lost_reply_is_found_by_our_own_id(desk: Desk) -> None:

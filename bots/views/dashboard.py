@@ -1,17 +1,20 @@
 """The dashboard: money, open positions, running bots and what needs a look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
+from bots.models import Level
 from bots.queries import money, risk, runs
 from bots.queries.shapes import PnlView, RiskView, RunView
 from bots.views.shell import live_page, signed_in, user_of
@@ -87,14 +90,20 @@ def alerts(mine: Sequence[RunView], switches: RiskView) -> list[Alert]:
     found = [
         Alert(f"Trading is {gate.state.lower()} at level {gate.level}: {gate.reason}", "/app/risk/", "Risk")
         for gate in switches.gates
+        if gate.level != Level.ACCOUNT
     ]
-    found += [Alert(str(incident["detail"]), "/app/risk/#incidents", "Risk") for incident in switches.incidents]
+    found += [_of_case(case) for case in switches.incidents]
     found += [
         Alert(run.status_reason or "The bot is in error.", f"/app/bots/{run.bot_run_id}/", f"Bot {run.bot_run_id}")
         for run in mine
         if run.status == "error"
     ]
     return found
+
+
+def _of_case(case: Mapping[str, Any]) -> Alert:
+    text = f"The account’s bots do not enter: {case['detail']} Nothing is ever traded to repair."
+    return Alert(text, reverse("bots_case", args=[case["id"]]), f"Case {case['id']}")
 
 
 def steps(user: User, mine: Sequence[RunView]) -> list[Step]:

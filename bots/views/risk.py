@@ -17,7 +17,7 @@ from accounts.models import User
 from bots import gates, operations
 from bots.core.limits import LimitError
 from bots.forms import ACTIONS, KillForm, LimitsForm
-from bots.models import Level
+from bots.models import SWITCHED, Level
 from bots.queries import risk, runs
 from bots.queries.keys import key_uses
 from bots.queries.shapes import RunView
@@ -142,7 +142,7 @@ def _kill_context(user: User, at: datetime, level: str) -> dict[str, Any]:
     mine = _active(user)
     return {
         "at": at,
-        "level": level if level in Level.values else Level.USER.value,
+        "level": level if level in SWITCHED else Level.USER.value,
         "runs": mine,
         "positions": [run for run in mine if run.position],
         "uses": key_uses(user, at),

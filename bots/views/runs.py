@@ -14,7 +14,7 @@ from accounts.models import User
 from bots import lifecycle
 from bots.forms import RunFilterForm, StopForm
 from bots.models import Mode
-from bots.queries import history, risk, runs
+from bots.queries import cases, history, risk, runs
 from bots.queries.shapes import RunFilter, RunView, TradeFilter
 from bots.views.shell import PER_PAGE, PER_TAB, cursor, dialog_page, found_or_404, live_page, signed_in, user_of
 from strategies import queries as strategies
@@ -45,6 +45,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "at": at,
         "run": run,
         "answer": risk.answer_line(run, at),
+        "case": cases.open_case_of(user, run_id) if run.status != "stopped" else None,
         "question": question(run),
         "tab": tab,
         "tabs": TABS,

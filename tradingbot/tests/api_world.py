@@ -6,7 +6,9 @@ from typing import Any
 
 from accounts.models import AuditEntry, User
 from bots import testing
-from bots.models import BotRun, RiskLimits, TradingGate
+from bots.core.risk import Gate
+from bots.models import BotRun, Breaker, Incident, RiskLimits, TradingGate
+from bots.reconcile import incidents
 from exchanges.models import ExchangeKey
 from tradingbot.models import IdempotencyRecord
 
@@ -16,15 +18,38 @@ class Owned:
     user: User
     key: ExchangeKey
     run: BotRun
+    case: Incident
+    breaker: Breaker
 
     @property
     def ids(self) -> dict[str, int]:
-        return {"user": self.user.pk, "key": self.key.pk, "run": self.run.pk}
+        named = {"user": self.user, "key": self.key, "run": self.run, "case": self.case, "breaker": self.breaker}
+        return {name: row.pk for name, row in named.items()}
 
 
 def owned(email: str) -> Owned:
     user = testing.make_user(email)
-    return Owned(user, make_key(user), make_run(user))
+    run = make_run(user)
+    return Owned(user, make_key(user), run, make_case(run), make_breaker(run))
+
+
+def make_case(run: BotRun) -> Incident:
+    incidents.tell(run.account, "unresolved", "order:1", "An order is in doubt.", {}, testing.START, Gate.REDUCING)
+    return Incident.objects.get(account=run.account)
+
+
+def make_breaker(run: BotRun) -> Breaker:
+    """One that has tripped."""
+    at = testing.START
+    facts = {
+        "state": "open",
+        "reason": "It lost.",
+        "tripped_at": at,
+        "since": at,
+        "changed_at": at,
+        "changed_by": "risk",
+    }
+    return Breaker.objects.create(level="run", target=run.pk, mode=run.mode, name="max_drawdown", **facts)
 
 
 def make_key(user: User, **facts: Any) -> ExchangeKey:
@@ -45,5 +70,5 @@ def make_run(user: User, **wanted: Any) -> BotRun:
 
 def everything() -> dict[str, Any]:
     """The rows that calls may change, tokens' last use apart."""
-    tables = (BotRun, ExchangeKey, TradingGate, RiskLimits, AuditEntry, IdempotencyRecord)
+    tables = (BotRun, ExchangeKey, TradingGate, RiskLimits, Incident, Breaker, AuditEntry, IdempotencyRecord)
     return {table.__name__: list(table.objects.order_by("pk").values()) for table in tables}

@@ -21,6 +21,7 @@ from tradingbot.tests.api_world import Owned, everything, owned
 START = {"strategy": "rsi_cross", "symbol": "BTC/USDT", "timeframe": "1m", "exchange": "demo", "capital": "1000"}
 KEY = {"exchange": "binance", "api_key": "an api key of ours", "api_secret": "its long secret"}
 HALT = {"action": "halt", "reason": "because"}
+WHY, NOTE = {"reason": "because"}, {"note": "I looked."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,13 @@ ROUTES = [
     Route("GET", "/api/v1/capital", "read"),
     Route("GET", "/api/v1/capital/entries", "read"),
     Route("GET", "/api/v1/breakers", "read"),
+    Route("POST", "/api/v1/breakers/{id}/reset", "trade", "/api/v1/breakers/{breaker}/reset", WHY, foreign=True),
+    Route("GET", "/api/v1/cases", "read"),
+    Route("GET", "/api/v1/cases/{id}", "read", "/api/v1/cases/{case}", foreign=True),
+    Route("POST", "/api/v1/cases/{id}/resolve", "trade", "/api/v1/cases/{case}/resolve", NOTE, foreign=True),
+    Route("POST", "/api/v1/cases/{id}/recheck", "trade", "/api/v1/cases/{case}/recheck", foreign=True),
+    Route("POST", "/api/v1/bot/{id}/promote", "trade", "/api/v1/bot/{run}/promote",
+          lambda ids: {"exchange_key_id": ids["key"]}, foreign=True, status=422),
     Route("PUT", "/api/v1/risk", "trade", body={"limits": {"max_daily_loss": "50"}}),
     Route("POST", "/api/v1/kill-switch", "trade", body=lambda ids: {"level": "run", "target": ids["run"], **HALT},
           foreign=True),
@@ -73,7 +81,7 @@ ROUTES = [
 OPEN = {("GET", "/health")}
 #: Who may call these is told beside what they do, in the tests of their own.
 TOLD_ELSEWHERE = (
-    "/api/v1/backtests", "/api/v1/sweeps", "/api/v1/rules", "/api/v1/breakers/{id}", "/api/v1/bot/{id}/promote",
+    "/api/v1/backtests", "/api/v1/sweeps", "/api/v1/rules",
     "/api/v1/candles/downloads",
 )  # fmt: skip
 each_route = pytest.mark.parametrize("route", ROUTES, ids=str)
@@ -169,7 +177,7 @@ def test_a_strangers_object_does_not_exist(route, alice, bob):
     before = everything()
     refused = problem(route.call(stranger, alice.ids), 404, "not_found")
     assert everything() == before
-    missing = problem(route.call(stranger, {"user": 10**9, "key": 10**9, "run": 10**9}), 404, "not_found")
+    missing = problem(route.call(stranger, dict.fromkeys(alice.ids, 10**9)), 404, "not_found")
     assert {**refused, "request_id": ""} == {**missing, "request_id": ""}
 
 
@@ -178,14 +186,16 @@ def test_a_strangers_object_does_not_exist(route, alice, bob):
 def test_an_id_that_cannot_exist_is_not_found(route, wrong, alice):
     client = ApiClient(alice.user)
     before = everything()
-    problem(route.call(client, {"user": wrong, "key": wrong, "run": wrong}), 404)
+    problem(route.call(client, dict.fromkeys(alice.ids, wrong)), 404)
     assert everything() == before
 
 
 @pytest.mark.parametrize("text", ["abc", "1.0", "1e3", "٣", "%00", "-", "me2", "0x1", "1%2F2"])
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.foreign and r.path and "?" not in r.path], ids=str)
 def test_an_id_that_is_no_number_is_not_found(route, text, alice):
-    problem(ApiClient(alice.user).call(route.method, route.path.format(user=text, key=text, run=text)), 404)
+    body = route.body(alice.ids) if callable(route.body) else route.body
+    path = route.path.format_map(dict.fromkeys(alice.ids, text))
+    problem(ApiClient(alice.user).call(route.method, path, body), 404)
 
 
 @each_route

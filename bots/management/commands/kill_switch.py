@@ -9,7 +9,7 @@ from accounts.management.base import Exit, Failure
 from accounts.models import User
 from bots import gates, watch
 from bots.management.console import RunCommand
-from bots.models import Level
+from bots.models import SWITCHED, Level
 from bots.queries import risk
 from bots.queries.runs import run_model
 from exchanges.models import ExchangeKey
@@ -21,7 +21,7 @@ class Command(RunCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=("status", *gates.STATE_AFTER))
-        parser.add_argument("--level", choices=Level.values, default=Level.PLATFORM.value)
+        parser.add_argument("--level", choices=[level.value for level in SWITCHED], default=Level.PLATFORM.value)
         parser.add_argument("--target", type=int, default=0, metavar="ID", help="The user, key or run.")
         parser.add_argument("--reason", default="")
 

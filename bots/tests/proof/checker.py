@@ -74,7 +74,7 @@ def ends(venue: Venue) -> list[str]:
     for client_id, order in ours.items():
         if order.state not in FINAL:
             wrong.append(f"unresolved: {order.state}")
-        told = Incident.objects.filter(evidence__subject=f"order:{order.pk}").exists()
+        told = Incident.objects.filter(subject=f"order:{order.pk}").exists()
         row = theirs.get(client_id)
         if row is None:
             if order.exchange_order_id or order.filled:

@@ -334,11 +334,11 @@ def test_the_list_costs_the_same_for_one_as_for_many(alices, alice, django_asser
     stored(300)
     done(alice)
     alices.get("/app/backtests/")
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         alices.get("/app/backtests/")
     for _ in range(4):
         made(alice)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         page = alices.get("/app/backtests/").content.decode()
     assert page.count('name="ids"') == 1
     assert page.count("Queued") == 4

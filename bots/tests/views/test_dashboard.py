@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from accounts.audit import CONSOLE
 from bots import gates
-from bots.models import Incident
+from bots.reconcile import incidents
 from bots.testing import start_run
 
 
@@ -48,7 +48,7 @@ def test_any_period_in_the_address_is_answered(period, alices, traded):
 
 def test_what_stops_trading_stands_at_the_top(alices, alice, traded):
     gates.switch("user", alice.pk, "halt", "the news", timezone.now(), CONSOLE)
-    Incident.objects.create(account=traded.account, kind="mismatch", detail="They say 1, we say 2.", at=timezone.now())
+    incidents.tell(traded.account, "overfill", "order:1", "They say 1, we say 2.", {"order": 1}, timezone.now())
     traded.status, traded.status_reason = "error", "No such strategy."
     traded.save()
     page = text(alices.get("/app/"))

@@ -45,7 +45,7 @@ def test_nobody_stores_without_a_login(client, db):
 
 def test_the_list_shows_coverage_gaps_age_and_source(alices, django_assert_num_queries):
     candle_store.save("binance", "BTC/USDT", "1h", gapped(), "imported from a.csv", AT)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         page = alices.get("/app/candles/").content.decode()
     assert "297" in page
     assert "3 in 1 gap<" in page
@@ -53,7 +53,7 @@ def test_the_list_shows_coverage_gaps_age_and_source(alices, django_assert_num_q
     assert "imported from a.csv" in page
     assert "style=" not in page
     candle_store.save("kraken", "ETH/EUR", "1h", synthetic(2000), "another", AT)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert alices.get("/app/candles/").content.decode().count("dataset") == 2
 
 

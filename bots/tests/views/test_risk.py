@@ -5,8 +5,9 @@ from accounts.audit import CONSOLE
 from accounts.models import AuditEntry
 from accounts.tests.cast import present_second_factor, totp
 from bots import gates, operations
-from bots.models import GateState, Incident, Status, TradingGate
+from bots.models import GateState, Status, TradingGate
 from bots.queries import risk
+from bots.reconcile import incidents
 
 STOP = "/app/risk/stop/"
 
@@ -62,10 +63,10 @@ def test_the_switch_is_two_taps_away_on_every_page(page, alices):
     assert "<html" not in dialog
 
 
-def test_the_page_shows_use_limits_and_incidents(alices, alice, holding):
+def test_the_page_shows_use_limits_and_cases(alices, alice, holding):
     limits = {"max_exposure": "5000", "max_position_notional": "500"}
     operations.set_limits("user", alice.pk, limits, timezone.now(), CONSOLE)
-    Incident.objects.create(account=holding.account, kind="mismatch", detail="1 or 2?", at=timezone.now())
+    incidents.tell(holding.account, "overfill", "order:1", "1 or 2?", {"order": 1}, timezone.now())
     page = text(alices.get("/app/risk/"))
     assert "Max exposure" in page
     assert "5,000.00" in page

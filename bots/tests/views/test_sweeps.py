@@ -177,9 +177,9 @@ def test_the_list_costs_the_same_for_one_as_for_many(alices, alice, django_asser
     stored(400)
     made(alice)
     alices.get("/app/sweeps/")
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         alices.get("/app/sweeps/")
     for _ in range(3):
         made(alice)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert alices.get("/app/sweeps/").content.decode().count("Queued") == 4
