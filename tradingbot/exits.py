@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 #: Beat's heartbeat travels through the broker every ten seconds.
 SILENT_FOR = timedelta(seconds=30)
 RECONCILE_SECONDS = 60.0
+#: By then the worker has forked its pool.
+FIRST_LOOK_SECONDS = 2.0
 
 
 def silence(at: datetime) -> str:
@@ -58,7 +60,8 @@ class Watchman(threading.Thread):
 
     def run(self) -> None:
         began = False
-        while not self._done.wait(self.every):
+        # Soon after the start: the worker before may have died with exits to make.
+        while not self._done.wait(self.every if began else min(self.every, FIRST_LOOK_SECONDS)):
             began = began or self._guarded(exits.doubt)
             self._guarded(self.look)
 
