@@ -56,6 +56,15 @@ def standing(run: BotRun, limits: Limits, of_user: Limits, books: Books, at: dat
     return tuple(found)
 
 
+def _take_turns(row: Breaker) -> None:
+    """Of runs that ask for the one trade on trial at once, the second waits until the first has written its order.
+
+    A run's own breaker needs none: its run is locked.
+    """
+    if row.level == Level.USER:
+        Breaker.objects.select_for_update(no_key=True).get(pk=row.pk)
+
+
 def runs_under(row: Breaker) -> BotRunQuerySet:
     """The runs whose trades a breaker judges."""
     runs = BotRun.objects.filter(mode=row.mode)
@@ -63,7 +72,8 @@ def runs_under(row: Breaker) -> BotRunQuerySet:
 
 
 def _on_trial(row: Breaker, now: core.Breaker, run: BotRun) -> bool:
-    """Whether another run of the scope has entered since the breaker was half-open."""
+    """Whether another run of the scope has entered since the breaker was half-open; the caller is in a transaction."""
+    _take_turns(row)
     others = runs_under(row).exclude(pk=run.pk)
     entered = RunPosition.objects.filter(run__in=others.filter(held__gt=0), opened_at__gte=now.half_open_at)
     planned = Order.objects.live().filter(run__in=others, purpose=Purpose.ENTRY.value, planned_at__gte=now.half_open_at)
