@@ -11,7 +11,7 @@ from bots.core import sizing
 from bots.core.backtest_terms import OpenTrade, Outcome, Terms, Trade, worst_sell_price
 from bots.core.backtest_touch import Guard, Touch, protects, suspects
 from bots.core.codes import Code
-from bots.core.kernel import Ints, fillable, turns
+from bots.core.kernel_stays import Ints, fillable, turns
 from bots.core.position import Position
 from exchanges.core.candles import Candles, from_ms
 from exchanges.core.decimals import ZERO, from_float, storable

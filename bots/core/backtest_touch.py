@@ -8,7 +8,7 @@ import numpy as np
 
 from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
-from bots.core.kernel_touch import Ints
+from bots.core.kernel_stays import Ints
 from bots.core.limits import Limits
 from bots.core.protection import Levels, break_even_armed_at, break_even_level, levels, reached
 from exchanges.core.candles import Candles

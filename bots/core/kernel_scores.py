@@ -7,14 +7,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bots.core.kernel import Ints, Kernel, Path
+from bots.core.kernel import Kernel, Path
+from bots.core.kernel_stays import Ints
 from bots.core.performance import BLOCK, DAYS_A_YEAR
 from strategies.core.signals import Floats
 
 #: Sets scored together: enough to forget numpy's overhead, few enough to stay small.
 TOGETHER: Final = 256
-#: A daily return below this is what rounding leaves of none.
-NOISE: Final = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,17 +72,20 @@ class _Batch:
         self.entry_price: Floats = np.concatenate([path.entry_price for path in paths])
         self.closed = self.exit < kernel.count
         self.ratio: Floats = np.concatenate([path.exit_price for path in paths]) / self.entry_price
-        # All in and all out: each trade multiplies the cash, whatever its amount.
         self.growth = self.ratio * ((1 - kernel.fee) / (1 + kernel.fee))
         self.growth[~self.closed] = 1.0
-        # One running sum of logarithms for all paths; each path's cash counts from its own start.
-        self.logs = np.concatenate([[0.0], np.cumsum(np.log(self.growth))])
+        # In shares of the capital: what was there before each stay, what it bought, what was left beside it.
+        capital = kernel.purse.capital
+        self.before: Floats = np.concatenate([path.cash for path in paths]) / capital
+        self.amount: Floats = np.concatenate([path.amount for path in paths]) / capital
+        paid = self.amount * self.entry_price * (1 + kernel.fee)
+        self.left = self.before - paid
+        self.pnl = np.where(self.closed, paid * (self.growth - 1.0), 0.0)
+        self.after = np.where(self.closed, self.before + self.pnl, self.left)
         self.owner = np.repeat(np.arange(len(paths)), np.diff(self.starts))
-        self.before = np.exp(self.logs[:-1] - self.logs[self.starts[self.owner]])
 
     def scores(self, drawdowns: Floats) -> Scores:
-        pnl = self.before * (self.growth - 1.0)
-        won, lost = self._sum(np.maximum(pnl, 0.0)), -self._sum(np.minimum(pnl, 0.0))
+        won, lost = self._sum(np.maximum(self.pnl, 0.0)), -self._sum(np.minimum(self.pnl, 0.0))
         trades, wins = self._sum(self.closed), self._sum(self.growth > 1.0)
         fee = self.kernel.fee
         returns = np.where(self.closed, (self.ratio - 1) - fee * (1 + self.ratio), 0.0)
@@ -113,10 +115,13 @@ class _Batch:
         return sums
 
     def _final(self) -> Floats:
-        cash: Floats = np.exp(self.logs[self.starts[1:]] - self.logs[self.starts[:-1]])
-        open_ = np.flatnonzero(~self.closed)
-        cash[self.owner[open_]] *= self.kernel.candles.close[-1] / self.entry_price[open_] / (1 + self.kernel.fee)
-        return cash
+        """Of each path what its last stay left, at the last close where that stay is open."""
+        final = np.ones(len(self.starts) - 1)
+        some = np.flatnonzero(np.diff(self.starts))
+        last = self.starts[some + 1] - 1
+        worth = np.where(self.closed[last], 0.0, self.amount[last] * self.kernel.candles.close[-1])
+        final[some] = self.after[last] + worth
+        return final
 
     def daily(self) -> Floats:
         """Paths × days: returns of the equity at each UTC day's last candle, the first against the initial cash."""
@@ -127,8 +132,6 @@ class _Batch:
         equity = self._equity(np.repeat(np.arange(paths), len(days)), last, np.tile(days, paths)).reshape(paths, -1)
         changes: Floats = equity / np.concatenate([np.ones((paths, 1)), equity[:, :-1]], axis=1)
         changes -= 1.0
-        # What the logarithms leave of a day without a change is not a change.
-        changes[np.abs(changes) < NOISE] = 0.0
         return changes
 
     def _equity(self, owner: Ints, last: Ints, at: Ints) -> Floats:
@@ -138,9 +141,8 @@ class _Batch:
         begun = last >= self.starts[owner]
         stay = np.maximum(last, 0)
         held = begun & (at < self.exit[stay])
-        marked = self.before[stay] / (1 + self.kernel.fee) * self.kernel.candles.close[at] / self.entry_price[stay]
-        cash = np.exp(self.logs[last + 1] - self.logs[self.starts[owner]])
-        return np.where(held, marked, np.where(begun, cash, 1.0))
+        marked = self.left[stay] + self.amount[stay] * self.kernel.candles.close[at]
+        return np.where(held, marked, np.where(begun, self.after[stay], 1.0))
 
     def drawdown(self, path: int) -> float:
         """Over every candle's close, in blocks that fit the processor's cache."""

@@ -3,34 +3,32 @@
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from bots.core.kernel_round import Ticks
+from bots.core.kernel_stays import Ints
 from bots.core.limits import Limits
 from exchanges.core.candles import Candles
 from strategies.core.signals import Flags, Floats
 
-Ints = npt.NDArray[np.int64]
 WIDTH: Final = 64
 ROWS: Final = 2_048
-#: Prices carry at most 12 significant digits that mean something: what agrees to 12 is the same price.
+#: By which a break-even level is over the price that pays for both fees, where no tick rounds it up.
 ROOM: Final = 1 + 1e-12
 UNKNOWN: Final = -1
 
 
 class TouchTable:
-    """Levels are `bots.core.backtest_touch`'s, in float: equal to 12 digits counts as touched."""
+    """Levels are `bots.core.backtest_touch`'s, in float."""
 
-    def __init__(self, candles: Candles, bought: Floats, limits: Limits, fee: float = 0.0) -> None:
-        self.candles, self.bought = candles, bought
+    def __init__(self, candles: Candles, bought: Floats, limits: Limits, ticks: Ticks, fee: float = 0.0) -> None:
+        self.candles, self.bought, self.ticks = candles, bought, ticks
         self.count = len(candles)
         self.under = _factor(limits.stop_loss_pct, -1)
         self.over = _factor(limits.take_profit_pct, 1)
         self.trail = _factor(limits.trailing_stop_pct, -1)
-        # Rounded up, as the exact level is: a break-even stop that pays for its fees is no loss.
-        self.even = (1.0 + fee) / (1.0 - fee) * ROOM if fee else 1.0
-        rise = _factor(limits.break_even_pct, 1)
-        self.arming = None if rise is None else max(rise, self.even)
-        self.active = (self.under, self.over, self.trail, self.arming) != (None, None, None, None)
+        self.even = (1.0 + fee) / (1.0 - fee)
+        self.rise = _factor(limits.break_even_pct, 1)
+        self.active = (self.under, self.over, self.trail, self.rise) != (None, None, None, None)
         if self.active:
             self.known: Ints = np.full(self.count, UNKNOWN, dtype=np.int64)
             self.blocks = _Blocks(candles)
@@ -40,18 +38,27 @@ class TouchTable:
         fresh = entries[self.known[entries] == UNKNOWN]
         if len(fresh):
             self.known[fresh] = self._fixed(fresh)
-            if self.arming is not None:
+            if self.rise is not None:
                 self.known[fresh] = np.minimum(self.known[fresh], self._after_arming(fresh))
             if self.trail is not None:
                 self.known[fresh] = np.minimum(self.known[fresh], self._trailing(fresh, self.known[fresh]))
         return self.known[entries]
 
     def _fixed(self, entries: Ints) -> Ints:
-        floors = np.full(len(entries), -np.inf) if self.under is None else self.bought[entries] * self.under * ROOM
-        ceilings = np.full(len(entries), np.inf) if self.over is None else self.bought[entries] * self.over / ROOM
         if self.under is None and self.over is None:
             return np.full(len(entries), self.count, dtype=np.int64)
-        return self._search(entries, floors, ceilings)
+        bought = self.bought[entries]
+        return self._search(entries, self._stops(bought), self._targets(bought))
+
+    def _stops(self, bought: Floats) -> Floats:
+        return np.full(len(bought), -np.inf) if self.under is None else self.ticks.down(bought * self.under)
+
+    def _targets(self, bought: Floats) -> Floats:
+        return np.full(len(bought), np.inf) if self.over is None else self.ticks.down(bought * self.over)
+
+    def _evens(self, bought: Floats) -> Floats:
+        """Rounded up, as the exact level is: a break-even stop that pays for its fees is no loss."""
+        return self.ticks.up(bought * self.even) * (ROOM if self.ticks.plain and self.even > 1 else 1.0)
 
     def _search(self, starts: Ints, floors: Floats, ceilings: Floats) -> Ints:
         parts = [
@@ -62,7 +69,8 @@ class TouchTable:
 
     def _armed_from(self, entries: Ints) -> Ints:
         """The first candle whose low meets the break-even stop: the one that opens high enough, or follows a high."""
-        asked = self.bought[entries] * (self.arming or 1.0) / ROOM
+        bought = self.bought[entries]
+        asked = np.maximum(self.ticks.nearest(bought * (self.rise or 1.0)), self._evens(bought))
         risen = self._search(entries, np.full(len(entries), -np.inf), asked)
         known = np.minimum(risen, self.count - 1)
         return np.where((risen < self.count) & (self.candles.open[known] < asked), risen + 1, risen)
@@ -72,7 +80,7 @@ class TouchTable:
         found: Ints = np.full(len(entries), self.count, dtype=np.int64)
         inside = armed < self.count
         if inside.any():
-            floors = self.bought[entries[inside]] * self.even * ROOM
+            floors = self._evens(self.bought[entries[inside]])
             found[inside] = self._search(armed[inside], floors, np.full(len(floors), np.inf))
         return found
 
@@ -85,7 +93,7 @@ class TouchTable:
         while at < end:
             stop = min(at + size, end)
             tops = self._tops(at, stop, highest)
-            hits = np.flatnonzero(self.candles.low[at:stop] <= tops * ((self.trail or 1.0) * ROOM))
+            hits = np.flatnonzero(self.candles.low[at:stop] <= self.ticks.down(tops * (self.trail or 1.0)))
             if len(hits):
                 return at + int(hits[0])
             highest = max(highest, float(self.candles.high[at:stop].max()))
@@ -104,10 +112,10 @@ class TouchTable:
         """What was paid where a level was touched: the way down comes first, a gap fills at the open."""
         opened, low = self.candles.open[exits], self.candles.low[exits]
         bought = self.bought[entries]
-        floors = np.full(len(entries), -np.inf) if self.under is None else bought * self.under
-        if self.arming is not None:
+        floors = self._stops(bought)
+        if self.rise is not None:
             armed = self._armed_from(entries) <= exits
-            floors = np.where(armed, np.maximum(floors, bought * self.even), floors)
+            floors = np.where(armed, np.maximum(floors, self._evens(bought)), floors)
         if self.trail is not None:
             tops = np.array(
                 [
@@ -119,9 +127,9 @@ class TouchTable:
                     for price, entry, end in zip(bought, entries.tolist(), exits.tolist(), strict=True)
                 ]
             )
-            floors = np.maximum(floors, tops * self.trail)
-        fallen: Flags = low <= floors * ROOM
-        risen = np.maximum(opened, bought * (self.over or 1.0))
+            floors = np.maximum(floors, self.ticks.down(tops * self.trail))
+        fallen: Flags = low <= floors
+        risen = np.maximum(opened, bought if self.over is None else self._targets(bought))
         return np.where(fallen, np.minimum(opened, floors), risen)
 
 

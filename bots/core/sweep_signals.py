@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bots.core.kernel import Ints, fillable
+from bots.core.kernel_stays import Ints, fillable
 from exchanges.core.candles import Candles
 from strategies.core.crossing import rounded
 from strategies.core.indicators import rsi_cutler, rsi_wilder

@@ -12,14 +12,20 @@ from bots.core.kernel import Kernel
 from bots.core.kernel_scores import COLUMNS, daily_returns, joined, scores
 from bots.core.limits import Limits
 from bots.core.performance import measure
-from bots.tests.core.candles_cast import FREE, PLAIN, flat_candles, protections, signals, terms, walks
+from bots.tests.core.candles_cast import FREE, PLAIN, STRICT, flat_candles, protections, signals, terms, walks
+from exchanges.core.market import Market
 from strategies.core.strategy import StrategyRegistry
 from strategies.library.registry import load_shipped
 from strategies.tests.places import recorded, synthetic
 
-#: Money enough that the amount's last step is no part of any figure.
 RICH = D(10**9)
-COUNTING_WINS = ("winning_trades", "losing_trades", "win_rate_pct")
+#: Steps and ticks that are a good part of a price: every rounding shows.
+COARSE = Market("BTC/USDT", "BTC", "USDT", D("0.5"), D(1), taker_fee=D("0.001"), maker_fee=D("0.001"))
+capitals = st.sampled_from([D(10**9), D(100_000), D("1234.56"), D(150)])
+OF_NOTHING = (
+    *("winning_trades", "losing_trades", "win_rate_pct", "profit_factor"),
+    *("sharpe_daily_365", "sortino_daily_365"),
+)
 REPORTED = [name for name in COLUMNS if not name.endswith("_daily")]
 
 
@@ -33,10 +39,13 @@ def assert_same(made, opinions, asked: Terms) -> None:
     assert list(zip(path.entry.tolist(), path.exit.tolist(), strict=True)) == exact
     closed = len(outcome.trades)
     assert path.exit_price[:closed].tolist() == pytest.approx([float(trade.exit_price) for trade in outcome.trades])
+    amounts = [float(trade.amount) for trade in (*outcome.trades, *([outcome.open] if outcome.open else []))]
+    assert path.amount.tolist() == pytest.approx(amounts, rel=1e-7)
     stats, score = measure(outcome, made, asked).stats, scores(kernel, [path], drawdown=True).row(0)
-    # A break-even stop may earn exactly nothing: then a float cannot tell whether it won.
-    even = any(trade.pnl == 0 and trade.reason is Code.BREAK_EVEN for trade in outcome.trades)
-    for name in REPORTED if not even else [name for name in REPORTED if name not in COUNTING_WINS]:
+    # A break-even stop may earn exactly nothing, but for the fees' last decimal: no figure
+    # that divides by it, or counts it, means anything.
+    even = any(abs(trade.pnl) < D("1e-9") and trade.reason is Code.BREAK_EVEN for trade in outcome.trades)
+    for name in REPORTED if not even else [name for name in REPORTED if name not in OF_NOTHING]:
         mine, theirs = score[name], getattr(stats, name)
         if mine is None or theirs is None:
             assert mine == theirs or abs(mine or theirs) > 1e6, name
@@ -44,11 +53,11 @@ def assert_same(made, opinions, asked: Terms) -> None:
             assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-6), name
 
 
-@given(walks(), st.sampled_from([FREE, PLAIN]), protections)
-@settings(max_examples=300, deadline=None)
-def test_kernel_trades_and_scores_as_the_exact_engine(walk, market, limits):
+@given(walks(), st.sampled_from([FREE, PLAIN, STRICT, COARSE]), protections, capitals, st.sampled_from([D(0), D(7)]))
+@settings(max_examples=600, deadline=None)
+def test_kernel_trades_and_scores_as_the_exact_engine(walk, market, limits, capital, slippage):
     made, opinions = walk
-    assert_same(made, opinions, Terms(RICH, market, limits))
+    assert_same(made, opinions, Terms(capital, market, limits, slippage))
 
 
 @pytest.mark.parametrize("name", ["rsi_cross", "breakout"])
