@@ -30,9 +30,15 @@ RETRY_EVERY = timedelta(seconds=20)
 STRAY_LIFE = timedelta(minutes=2)
 
 
+class Unsettled(ExchangeFault):
+    """What rests may still sell the same coins, and the exchange has not said what became of it: wait for that."""
+
+    code = "UNRESOLVED_ORDER"
+
+
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """``placed`` is None when nothing could be decided yet: another worker holds the run, or a sell is in flight."""
+    """``placed`` is None when another worker holds the run."""
 
     placed: Placed | None
     order: Order | None = None
@@ -122,7 +128,7 @@ def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool, full_exit: b
     turn.run.refresh_from_db(fields=["held"])
     holding = not sizing.flat(turn.run.held, quote.bid, turn.market)
     if full_exit and holding and not clear_resting(turn, "an exit comes first"):
-        return Acted(None)
+        raise Unsettled("A resting order that may still sell the same coins is not settled yet.")
     return decide_now(turn, cause, choose, look(turn, quote, holding=holding, stale=stale))
 
 

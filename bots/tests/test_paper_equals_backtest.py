@@ -112,6 +112,17 @@ def test_entries_that_rest_across_an_outage_trade_as_the_backtest(alice: User, m
     assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, LIMIT) >= 10
 
 
+def test_stops_that_rest_on_the_exchange_sell_inside_candles_as_the_backtest(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candles = recorded("btcusdt_1h_binance_2024-01_2024-04.csv", datetime(2024, 1, 8, tzinfo=UTC), 260)
+    params, limits = {"rsi_method": "cutler", "oversold": 45, "overbought": 70}, {"stop_loss_pct": "1.5"}
+    assert facts_of_backtest(candles, "rsi_cross", params, limits) != facts_of_backtest(
+        candles, "rsi_cross", params, {}
+    )
+    assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, {**limits, "stop_on_exchange": True}) >= 6
+
+
 def test_ticks_of_a_synthetic_market_trade_as_the_backtest(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     params = {"rsi_method": "wilder", "oversold": 45, "overbought": 55}
     assert compare(alice, monkeypatch.setattr, synthetic(250), "rsi_cross", params, {}) >= 6

@@ -1,5 +1,6 @@
 """A stop that rests on the exchange: placed, moved, given a moment, called back; and watched where none can rest."""
 
+from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -200,10 +201,26 @@ def test_a_stop_in_doubt_holds_the_sale_back_until_its_end_is_known(desk: Desk) 
     for at in (10, 15):
         desk.books.fail("fetch_order", Unavailable())
         desk.books.fail("fetch_order", Unavailable())
-        look(at)
+        watch.watch_positions(after(at))
     assert (the_stop().state, TradeLog.objects.filter(side="sell").count()) == (S.UNKNOWN, 0)
     look(20)
     assert (the_stop().state, desk.held() < D("0.00001")) == (S.CANCELED, True)
+
+
+def test_an_exit_that_waits_for_a_stop_says_so_in_the_journal(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unclear(*_: object) -> bool:
+        return False
+
+    with staged(Stage(scripted_candles([0, 1, 0, 2, 0, 0])), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits={"stop_loss_pct": "5", "stop_on_exchange": True})
+        for index in range(3):
+            rounds.whole_round(stage.closes(index))
+        with monkeypatch.context() as patched:
+            patched.setattr(acting, "clear_resting", unclear)
+            rounds.whole_round(stage.closes(3))
+        assert Decision.objects.filter(run=run, code=Code.UNRESOLVED_ORDER, order=None).exists()
+        rounds.whole_round(stage.closes(3) + timedelta(seconds=3))
+    assert Decision.objects.filter(run=run, code=Code.SIGNAL_SELL).exists()
 
 
 def test_where_no_stop_can_rest_it_is_watched(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,7 +256,7 @@ SCENARIOS = {
         Scenario("entry", nothing, partial(at_candle, number=1), {}, script(3)),
         Scenario("exit", holding, partial(at_candle, number=2), {}, script(3, 3)),
         Scenario("stop", holding, price_falls, {"stop_loss_pct": "5"}, script(3, 0)),
-        Scenario("resting", holding, stop_moves, RESTING, script(3, 0)),
+        Scenario("resting", holding, stop_moves, RESTING, script(3, 0), until=230.0),
         Scenario("cancel", resting, call_back, {}, script(3, 0), after=resume),
         Scenario("rotation", nothing, rotate, {}, script(3), after=finish_rotation),
         Scenario("fall", holding, fall_after_exit, {"stop_loss_pct": "5"}, script(3, 3, 0)),

@@ -24,7 +24,7 @@ from exchanges.adapters.ccxt_contracts import (
 from exchanges.adapters.ccxt_exchange import CcxtExchange
 from exchanges.adapters.ccxt_transport import TransportSession
 from exchanges.core.errors import InvalidRequest, OrderNotFound, Unavailable, UnknownExchange
-from exchanges.core.orders import OrderRequest, OrderType, Side
+from exchanges.core.orders import OrderRequest, OrderType, Side, StopStyle
 from exchanges.tests.adapters.answers import (
     ASKED,
     CANCELED,
@@ -81,7 +81,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 def account(exchange: str) -> CcxtExchange:
     """An account whose exchange lists one market, known without asking."""
     catalogue = ccxt_clients.new_client(exchange, None)
-    info = {"altname": "XBTUSDT", "orderTypes": ["LIMIT", "MARKET"]}
+    info = {"altname": "XBTUSDT", "orderTypes": ["LIMIT", "MARKET", "STOP_LOSS_LIMIT"]}
     market = {
         "id": NATIVE[exchange],
         "symbol": SYMBOL,
@@ -148,6 +148,41 @@ def test_market_order_states_base_amount_and_no_price(wire: Wire, exchange: str)
     assert "0.01" in {params.get(name) for name in ("quantity", "sz", "qty", "volume", "size")}
     assert params.get("tgtCcy", "base_ccy") == "base_ccy"
     assert params.get("marketUnit", "baseCoin") == "baseCoin"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "limit", "sent"),
+    [
+        ("binance", Decimal("46550.1"), {"type": "STOP_LOSS_LIMIT", "stopPrice": "47500.1", "price": "46550.1"}),
+        ("kraken", None, {"ordertype": "stop-loss", "price": "47500.1", "cl_ord_id": DASHED}),
+    ],
+)
+def test_stop_rests_among_the_ordinary_orders_under_our_id(
+    wire: Wire, exchange: str, limit: Decimal | None, sent: dict[str, str]
+):
+    told = {"txid": ["7"], "descr": {"order": "sell 0.01 XBTUSDT @ stop loss 47500.1"}}
+    wire.answers = [
+        {"binance": {**PLACED["binance"], "side": "SELL"}, "kraken": {"error": [], "result": told}}[exchange]
+    ]
+    stop = order(
+        side=Side.SELL,
+        type=OrderType.STOP_LOSS,
+        stop_price=Decimal("47500.1"),
+        limit_price=limit,
+        immediate=False,
+    )
+
+    account(exchange).create_order(stop)
+
+    [(_, path, _, params)] = wire.sent
+    assert path == {"binance": "/api/v3/order", "kraken": "/0/private/AddOrder"}[exchange]
+    assert sent.items() <= params.items()
+    assert contract_of(exchange).stops is (StopStyle.LIMIT if limit else StopStyle.MARKET)
+
+
+@pytest.mark.parametrize("exchange", sorted(CONTRACTS))
+def test_a_stop_rests_only_where_live_orders_may(exchange: str):
+    assert contract_of(exchange).stops is StopStyle.NONE or supports_live(exchange) is None
 
 
 @pytest.mark.parametrize("exchange", LIVE)

@@ -358,6 +358,36 @@ def test_order_goes_out_exactly_as_written(loopback: LoopbackExchange):
     assert sent["newClientOrderId"] == ours.client_order_id
 
 
+def test_stop_rests_is_found_by_our_id_and_sells_when_the_price_falls_through_it(loopback: LoopbackExchange):
+    account().create_order(order("0.02"))
+    stop = order(
+        "0.01", side=Side.SELL, type=OrderType.STOP_LOSS, stop_price=Decimal(47_500), limit_price=Decimal(46_550)
+    )
+
+    assert account().create_order(stop).status is ReportStatus.OPEN
+    assert loopback.requests("POST")[-1]["params"]["type"] == "STOP_LOSS_LIMIT"
+    assert account().fetch_order(SYMBOL, stop.client_order_id).status is ReportStatus.OPEN
+    assert [row.client_order_id for row in account().fetch_open_orders(SYMBOL)] == [stop.client_order_id]
+    loopback.set_price("BTC/USDT", "47000")
+    loopback.clock.advance(60)
+
+    later = account(AT + timedelta(seconds=60))
+    report = later.fetch_order(SYMBOL, stop.client_order_id)
+    assert (report.status, report.average) == (ReportStatus.CLOSED, Decimal(47_000))
+
+
+def test_stop_is_called_back_by_our_id(loopback: LoopbackExchange):
+    account().create_order(order("0.02"))
+    stop = order(
+        "0.01", side=Side.SELL, type=OrderType.STOP_LOSS, stop_price=Decimal(47_500), limit_price=Decimal(46_550)
+    )
+    account().create_order(stop)
+
+    account().cancel_order(SYMBOL, stop.client_order_id)
+
+    assert account().fetch_order(SYMBOL, stop.client_order_id).status is ReportStatus.CANCELED
+
+
 def test_market_order_never_carries_a_price(loopback: LoopbackExchange):
     account().create_order(order())
 
