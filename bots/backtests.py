@@ -17,6 +17,7 @@ from bots.core.report import Report
 from bots.core.result_pack import pack_document, pack_equity, unpack_document
 from bots.models import Backtest, JobState
 from bots.queries.research import candles_for, frozen, market_for
+from exchanges.candle_download import keep
 from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.core.market import Market
 from strategies import queries as strategies
@@ -111,6 +112,7 @@ def carry_out(work: Work) -> dict[str, Any]:
     asked = asked_for(row.request)
     work.tell("loading candles", 5.0)
     candles = candles_for(asked.request, asked.strategy.warmup_on(timeframe_ms(row.timeframe)))
+    keep(row.exchange, row.symbol, row.timeframe, candles, started)
     market = _market(row, started)
     work.tell("computing", 30.0, candles=len(candles))
     document: dict[str, Any]

@@ -19,6 +19,7 @@ from bots.core.result_pack import pack_document, pack_scores, unpack_scores
 from bots.core.sweep_study import Field, concluded, quest_of
 from bots.models import JobState, Sweep, SweepPart
 from bots.queries.research import candles_for, frozen, market_for
+from exchanges.candle_download import keep
 from exchanges.core.candle_pack import data_sha256
 from strategies import queries as strategies
 
@@ -124,7 +125,9 @@ def _claimed_part(row: Sweep, clock: Clock) -> Claimed | None:
 
 def _field(row: Sweep, at: datetime) -> Field:
     quest = quest_of({**row.plan, **row.request})
-    return Field(quest, candles_for(quest.request, quest.warmup()), market_for(row.exchange, row.symbol, at))
+    candles = candles_for(quest.request, quest.warmup())
+    keep(row.exchange, row.symbol, row.timeframe, candles, at)
+    return Field(quest, candles, market_for(row.exchange, row.symbol, at))
 
 
 def _do(part: Claimed, row: Sweep, field: Field, clock: Clock) -> bool:

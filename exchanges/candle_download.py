@@ -1,20 +1,24 @@
 """Downloads an exchange's candles into the store, page by page; a second run goes on where the first one ended."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import numpy as np
+from django.db import IntegrityError, transaction
 
 from exchanges import candle_store, connect
 from exchanges.candle_store import Saved
+from exchanges.core import demo
 from exchanges.core.candle_check import first_fault, in_order
 from exchanges.core.candles import Candles, Millis, from_ms, timeframe_ms, to_ms
 from exchanges.core.errors import Unavailable, UnknownSymbol
 from exchanges.core.port import MarketSource
 
 PAGE: Final = 1_000
+MINUTE: Final = 60_000
 Progress = Callable[[int, int], None]
 Stretch = tuple[int, int]
 
@@ -73,6 +77,16 @@ class Downloaded:
 def origin(exchange: str) -> str:
     """The source that the store names for what was downloaded."""
     return f"downloaded from {exchange}"
+
+
+def keep(exchange: str, symbol: str, timeframe: str, candles: Candles, at: datetime) -> None:
+    """Store computed demo candles where computing them again would take seconds; any other market's are stored."""
+    step = timeframe_ms(timeframe)
+    if exchange != demo.NAME or not MINUTE <= step <= demo.EXACT_UP_TO or not len(candles):
+        return
+    # Somebody who keeps the same month at this instant keeps the same digits.
+    with suppress(IntegrityError), transaction.atomic():
+        candle_store.save(exchange, symbol, timeframe, candles, origin(exchange), at)
 
 
 def download(target: Target, on_progress: Progress = lambda done, total: None) -> Downloaded:

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEntry, User
-from bots import downloads, lifecycle, research_tasks
+from bots import backtests, downloads, lifecycle, research_tasks
 from bots.core.backtest_request import RequestError, asked_for
 from bots.models import CandleDownload, JobState
 from bots.models.backtest import MOST_ATTEMPTS, SILENCE
@@ -316,3 +316,28 @@ def test_kept_demo_candles_bound_no_backtest_but_imported_ones_do(alice):
     frozen = research.frozen(request, AT + timedelta(days=9))
     assert (frozen.since, frozen.until) == (SINCE, AT.replace(second=0))
     assert len(research.candles_for(frozen, 10)) == COUNT
+
+
+def test_backtest_keeps_the_demo_candles_it_had_to_compute(alice, monkeypatch):
+    asked = {**GIVEN, "exchange": "demo", "timeframe": "15m", "since": "2024-01-30T00:00:00Z"}
+    row = backtests.submit(alice, {**asked, "until": "2024-02-01T00:00:00Z"}, AT, actor(alice))
+    backtests.run(row.pk, ticking(0.1, AT))
+    stored = candle_store.coverage("demo", "BTC/USDT", "15m")
+    assert stored.candles >= 192
+    assert stored.source == "downloaded from demo"
+    computed = research.candles_for(asked_for(row.request).request, 14)
+
+    def never(*args):
+        raise AssertionError("Expected stored candles.")
+
+    monkeypatch.setattr(demo, "candles", never)
+    assert research.candles_for(asked_for(row.request).request, 14).rows() == computed.rows()
+    again = backtests.repeat(again_done(row), AT, actor(alice))
+    backtests.run(again.pk, ticking(0.1, AT))
+    assert research.backtest_view(again_done(again), AT).reproduced is True
+
+
+def again_done(row):
+    row.refresh_from_db()
+    assert row.state == "done"
+    return row
