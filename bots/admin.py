@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.auth import actor_of
 from bots import acting, breakers, gates, lifecycle, settling, watch
 from bots import admin_cases as admin_cases  # found by the admin through this module
+from bots import admin_drift as admin_drift  # found by the admin through this module
 from bots import admin_research as admin_research  # found by the admin through this module
 from bots.admin_base import ReadOnly
 from bots.models import (

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.conf import settings
 
 from bots import acting, assess, settling, tick, watch
+from bots import drift_tasks as drift_tasks  # found by Celery through this module
 from bots import research_tasks as research_tasks  # found by Celery through this module
 from bots.models import Decision, Mode
 from bots.tick import MarketKey

@@ -32,6 +32,7 @@ SCHEDULE = (
     Periodic("Ask what live keys may do", "bots.tasks.recheck_keys", every=900, expires=300, priority=6),
     Periodic("Assess risk", "bots.tasks.assess_risk", every=30, expires=15, priority=3),
     Periodic("Ring for research that waits", "bots.tasks.research_due", every=2, expires=2, priority=9),
+    Periodic("Compare days with their replays", "bots.tasks.research_drift_due", every=300, expires=240, priority=9),
     Periodic("Prune the decision journal", "bots.tasks.prune_journal", every=3600, expires=1800, priority=9),
     Periodic("Heartbeat", "tradingbot.tasks.heartbeat", every=10, expires=10, priority=6),
 )

@@ -1,11 +1,12 @@
 """JSON about keys, runs, trades, money, risk and markets: parse, one domain call, render."""
 
-from bots.api import backtests, breakers, capital, cases, downloads, keys, market, promotion, risk, runs, seed
+from bots.api import backtests, breakers, capital, cases, downloads, drift, keys, market, promotion, risk, runs, seed
 
 routers = (
     keys.router,
     seed.router,
     runs.router,
+    drift.router,
     promotion.router,
     risk.router,
     capital.router,

@@ -9,6 +9,8 @@ replay of the whole day from its beginning.
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -83,20 +85,33 @@ class _Comparison:
             place = after(place)
 
     def _atoms(self) -> list[Atom]:
+        """The fills in their order, those of one order at one place together."""
+        fills = sorted(
+            ((fill.at, order.id, order, fill) for order in self.lived.orders for fill in order.fills),
+            key=lambda one: one[:2],
+        )
+        places = self._in_order([self._place(order, fill) for _, _, order, fill in fills])
+        entered: dict[int, datetime] = {}
         atoms: list[Atom] = []
-        for order in self.lived.orders:
-            grouped: dict[Place, list[LiveFill]] = {}
-            for fill in order.fills:
-                grouped.setdefault(self._place(order, fill), []).append(fill)
-            entered = self.walk.time(min(grouped)[0]) if grouped and order.side is Side.BUY else None
-            for place, fills in grouped.items():
-                at = self.walk.time(place[0])
-                facts = [
-                    FillFact(order.side, fill.amount, fill.price, fill.fee, fill.fee_asset, at, entered)
-                    for fill in fills
-                ]
-                atoms.append(Atom(place, order, tuple(facts), fills[0].at))
-        return sorted(atoms, key=lambda atom: (atom.place, atom.at, atom.order.id))
+        for (at, number, order, fill), place in zip(fills, places, strict=True):
+            time = self.walk.time(place[0])
+            since = entered.setdefault(number, time) if order.side is Side.BUY else None
+            fact = FillFact(order.side, fill.amount, fill.price, fill.fee, fill.fee_asset, time, since)
+            last = atoms[-1] if atoms else None
+            if last is not None and (last.place, last.order.id) == (place, number):
+                atoms[-1] = replace(last, fills=(*last.fills, fact))
+            else:
+                atoms.append(Atom(place, order, (fact,), at))
+        return atoms
+
+    def _in_order(self, places: list[Place]) -> list[Place]:
+        """What was filled before an order at a candle's open belongs to the candle before: it was a look at its end."""
+        for index in range(len(places) - 2, -1, -1):
+            following = places[index + 1]
+            if places[index] > following:
+                earlier = following[0] - 1
+                places[index] = (earlier, 1) if following[1] == 0 and earlier >= self.tape.first else following
+        return places
 
     def _place(self, order: LiveOrder, fill: LiveFill) -> Place:
         """The candle in which it was filled: at its open where the candle before asked for it, else inside."""

@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from bots.core import sizing
-from bots.core.decision import HEADROOM
 from bots.core.drift_causes import Evidence, Finding
 from bots.core.drift_terms import Cause, LiveOrder
 from bots.core.drift_walk import Act, Place, State, Walk, after
 from bots.core.position import FillFact
-from exchanges.core.decimals import ONE, ZERO, from_float, storable
+from exchanges.core.decimals import ZERO, from_float, storable
 from exchanges.core.orders import Side
 
 #: An exchange rounds its fees; what differs by less is the same fee.
@@ -98,8 +96,8 @@ def _amount_at_that_price(walk: Walk, met: Met) -> Decimal:
     """What the replay would have asked for at the price that the run saw."""
     if met.act.fact.side is Side.SELL or met.order.amount == met.act.fact.amount:
         return met.act.fact.amount
-    seen = sizing.all_in_amount(walk.capital + met.before.position.cash, met.order.price, walk.tape.market)
-    return seen if seen == met.order.amount else met.act.fact.amount
+    seen = walk.intended(met.before, met.place[0], met.order.price)
+    return met.order.amount if seen == met.order.amount else met.act.fact.amount
 
 
 def _price(evidence: Evidence, met: Met) -> Finding:
@@ -129,17 +127,17 @@ def _amount(walk: Walk, met: Met, amount: Decimal) -> Finding:
     if order.amount == amount and met.filled < order.amount:
         return Finding(Cause.PARTIAL_FILL, f"Of {order.amount:f} only {met.filled:f} were filled.", facts=facts)
     if _by_free_money(walk, met):
-        return Finding(Cause.FUNDS, "The account had less free money than the bot's books.", facts=facts)
+        told = "The account's free money, less what is kept back for the price to move, was less than the bot's."
+        return Finding(Cause.FUNDS, told, facts=facts)
     if _by_fee(walk, met):
         return Finding(Cause.FEE, "The amount leaves room for the fee of that time.", facts=facts)
     return Finding(Cause.UNEXPLAINED, f"It asked for {order.amount:f}, the replay for {amount:f}.", facts=facts)
 
 
 def _by_free_money(walk: Walk, met: Met) -> bool:
-    free = met.order.free
-    if free is None or met.act.fact.side is Side.SELL:
+    if met.order.free is None or met.act.fact.side is Side.SELL:
         return False
-    return sizing.all_in_amount(free * (ONE - HEADROOM), met.order.price, walk.tape.market) == met.order.amount
+    return walk.intended(met.before, met.place[0], met.order.price, free=met.order.free) == met.order.amount
 
 
 def _by_fee(walk: Walk, met: Met) -> bool:
@@ -148,7 +146,7 @@ def _by_fee(walk: Walk, met: Met) -> bool:
         return False
     rate = from_float(round(float(_charged(walk, met.fills) / (met.price * met.filled)), 6))
     then = replace(walk.tape.market, taker_fee=rate)
-    return sizing.all_in_amount(walk.capital + met.before.position.cash, met.order.price, then) == met.order.amount
+    return walk.intended(met.before, met.place[0], met.order.price, market=then) == met.order.amount
 
 
 def _charged(walk: Walk, fills: Sequence[FillFact]) -> Decimal:

@@ -102,10 +102,11 @@ class Heard:
 class Memory:
     """What the run was when the day began; ``trades`` are those it had closed, for the protections that count them.
 
-    ``highest`` is the highest price since the entry of what is held.
+    ``highest`` is the highest price since the entry of what is held, ``stakes`` what each buy of it paid.
     """
 
     position: Position = field(default_factory=Position)
+    stakes: tuple[Decimal, ...] = ()
     highest: Decimal = ZERO
     peak_equity: Decimal | None = None
     trades: tuple[ClosedTrade, ...] = ()

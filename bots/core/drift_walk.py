@@ -29,6 +29,7 @@ from bots.core.situation import Situation
 from exchanges.core.candles import from_ms
 from exchanges.core.decimals import ZERO, from_float
 from exchanges.core.fees import fee_for
+from exchanges.core.market import Market
 from exchanges.core.orders import Side
 
 MINUTE_MS: Final = 60_000
@@ -56,6 +57,7 @@ class State:
     loss_streak: int = 0
     last_loss: datetime | None = None
     sent: tuple[int, ...] = ()
+    stakes: tuple[Decimal, ...] = ()
     breakers: tuple[Breaker, ...] = ()
     trades: tuple[ClosedTrade, ...] = ()
 
@@ -82,7 +84,7 @@ class Walk:
         """The state at the day's start; closed trades before it are folded as the live run folded them."""
         first, limits = self.tape.first, self.tape.limits
         peak = self.day_start if start.peak_equity is None else max(start.peak_equity, self.day_start)
-        state = State(start.position, max(peak, self.capital), start.highest, first, first)
+        state = State(start.position, max(peak, self.capital), start.highest, first, first, stakes=start.stakes)
         state = replace(state, breakers=tuple(Breaker(name) for name in breaker.switched_on(limits)))
         for trade in start.trades:
             state = self._closed(state, trade)
@@ -122,8 +124,8 @@ class Walk:
         amount, market = state.position.amount, self.tape.market
         if amount <= 0:
             return self.entries
-        # Near the exchange's minimum the price decides whether it is a position at all.
-        return self.exits if market.tradable(amount, self.lowest) else self.either
+        # Near the exchange's minimum the price decides whether it is a position at all; a plan may add to one.
+        return self.exits if market.tradable(amount, self.lowest) and self.tape.signals.plan is None else self.either
 
     def _touched(self, state: State, candle: int, before: int) -> Touched | None:
         if not self.guarded or state.position.amount <= 0:
@@ -148,6 +150,14 @@ class Walk:
         if found.intent is None:
             return None, found.code
         return Act(self._fact(found.intent, candle), found.code), found.code
+
+    def intended(
+        self, state: State, candle: int, price: Decimal, free: Decimal | None = None, market: Market | None = None
+    ) -> Decimal | None:
+        """The amount that the signal asks for at another price, with less free money, or under another fee."""
+        now = replace(self._situation(state, candle, price), free=free, market=market or self.tape.market)
+        intent = decide(opinion_on(self.tape.signals, self.tape.candles, candle - 1), now).intent
+        return None if intent is None else intent.amount
 
     def _protected(self, state: State, candle: int) -> Act | None:
         touch = self._touched(state, candle, candle + 1)
@@ -185,6 +195,7 @@ class Walk:
             orders_last_minute=sum(ms > minute_ago for ms in state.sent),
             loss_streak=state.loss_streak,
             last_loss_at=state.last_loss,
+            stakes=state.stakes,
             breakers=tuple(breaker.as_of(one, opened_at) for one in state.breakers),
         )
 
@@ -207,15 +218,16 @@ class Walk:
             pnl = pnl if booked.pnl is None else booked.pnl + (pnl or ZERO)
         if pnl is None:
             return state
-        at = self.time(candle)
+        at, state = self.time(candle), replace(state, stakes=())
         return self._closed(state, ClosedTrade(before.opened_at or at, at, pnl, code))
 
     def _entered(self, state: State, place: Place, price: Decimal) -> State:
         """A buy inside the candle knows nothing of the range before it; one more part forgets nothing."""
         candle, phase = place
         if sizing.flat(state.position.amount, price, self.tape.market):
-            return replace(state, highest=price, seen=candle + phase)
-        return replace(state, highest=max(self._highest(state, candle), price), seen=max(state.seen, candle))
+            return replace(state, highest=price, seen=candle + phase, stakes=(price,))
+        highest = max(self._highest(state, candle), price)
+        return replace(state, highest=highest, seen=max(state.seen, candle), stakes=(*state.stakes, price))
 
     def _sent(self, state: State, candle: int) -> tuple[int, ...]:
         if self.tape.limits.max_orders_per_minute is None:

@@ -4,6 +4,7 @@ from bots.models.backtest import Backtest, JobState, Sweep, SweepPart
 from bots.models.breaker import Breaker, BreakerEvent
 from bots.models.capital import CapitalEntry, CapitalKind
 from bots.models.download import CandleDownload
+from bots.models.drift import DriftReport
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
 from bots.models.risk import SWITCHED, Arming, CaseKind, GateState, Incident, Level, RiskLimits, TradingGate
@@ -23,6 +24,7 @@ __all__ = [
     "CapitalKind",
     "CaseKind",
     "Decision",
+    "DriftReport",
     "EquityPoint",
     "Fill",
     "GateState",

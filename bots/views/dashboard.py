@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from bots.models import Level
-from bots.queries import money, risk, runs
+from bots.queries import drift, money, risk, runs
 from bots.queries.shapes import PnlView, RiskView, RunView
 from bots.views.shell import live_page, signed_in, user_of
 from exchanges import queries as keys
@@ -63,7 +63,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "positions": [run for run in mine if run.position],
         "active": [run for run in mine if run.status not in ENDED],
         "runs": mine,
-        "alerts": alerts(mine, switches),
+        "alerts": alerts(mine, switches) + unexplained(user, at),
         "steps": [] if request.session.get("checklist_hidden") else steps(user, mine),
     })  # fmt: skip
 
@@ -104,6 +104,19 @@ def alerts(mine: Sequence[RunView], switches: RiskView) -> list[Alert]:
 def _of_case(case: Mapping[str, Any]) -> Alert:
     text = f"The account’s bots do not enter: {case['detail']} Nothing is ever traded to repair."
     return Alert(text, reverse("bots_case", args=[case["id"]]), f"Case {case['id']}")
+
+
+def unexplained(user: User, at: datetime) -> list[Alert]:
+    """Trades of the last days that are others than in their replay, and nothing says why."""
+    return [
+        Alert(
+            f"{hint.unexplained} trade{'s' if hint.unexplained > 1 else ''} of bot {hint.bot_run_id}, {hint.symbol}, "
+            "differ from the replay, and nothing explains it.",
+            reverse("bots_drift_day", args=[hint.bot_run_id, hint.day.isoformat()]),
+            f"Drift on {hint.day:%Y-%m-%d}",
+        )
+        for hint in drift.unexplained_of(user, at)
+    ]
 
 
 def steps(user: User, mine: Sequence[RunView]) -> list[Step]:

@@ -15,11 +15,12 @@ from bots import lifecycle
 from bots.forms import RunFilterForm, StopForm
 from bots.models import Mode
 from bots.queries import cases, history, risk, runs
+from bots.queries import drift as drift_reports
 from bots.queries.shapes import RunFilter, RunView, TradeFilter
 from bots.views.shell import PER_PAGE, PER_TAB, cursor, dialog_page, found_or_404, live_page, signed_in, user_of
 from strategies import queries as strategies
 
-TABS = {"decisions": "Decisions", "trades": "Trades", "orders": "Orders", "settings": "Settings"}
+TABS = {"decisions": "Decisions", "trades": "Trades", "orders": "Orders", "drift": "Drift", "settings": "Settings"}
 
 
 @signed_in
@@ -47,6 +48,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "answer": risk.answer_line(run, at),
         "case": cases.open_case_of(user, run_id) if run.status != "stopped" else None,
         "question": question(run),
+        "drift_hints": drift_reports.unexplained_of(user, at, run_id),
         "tab": tab,
         "tabs": TABS,
         **_tab(request, user, run, tab),
@@ -66,6 +68,9 @@ def _tab(request: HttpRequest, user: User, run: RunView, tab: str) -> Mapping[st
     before, run_id = cursor(request), run.bot_run_id
     if tab == "settings":
         return {"limits": run.limits, "params": run.params}
+    if tab == "drift":
+        page = drift_reports.days_of(run_id, limit=PER_TAB, before=before)
+        return {"page": page, "drift_last": drift_reports.last_over(run, timezone.now())}
     if tab == "orders":
         return {"page": history.orders_of(run_id, user, limit=PER_TAB, before=before)}
     orders = history.orders_of(run_id, user, limit=200).items

@@ -7,7 +7,7 @@ from typing import Any
 from accounts.models import AuditEntry, User
 from bots import testing
 from bots.core.risk import Gate
-from bots.models import BotRun, Breaker, Incident, RiskLimits, TradingGate
+from bots.models import BotRun, Breaker, DriftReport, Incident, RiskLimits, TradingGate
 from bots.reconcile import incidents
 from exchanges.models import ExchangeKey
 from tradingbot.models import IdempotencyRecord
@@ -30,6 +30,7 @@ class Owned:
 def owned(email: str) -> Owned:
     user = testing.make_user(email)
     run = make_run(user)
+    make_drift(run)
     return Owned(user, make_key(user), run, make_case(run), make_breaker(run))
 
 
@@ -52,6 +53,14 @@ def make_breaker(run: BotRun) -> Breaker:
     return Breaker.objects.create(level="run", target=run.pk, mode=run.mode, name="max_drawdown", **facts)
 
 
+def make_drift(run: BotRun) -> DriftReport:
+    """Of the run's first day."""
+    at = testing.START
+    facts = {"state": "done", "created_at": at, "finished_at": at}
+    row: DriftReport = DriftReport.objects.create(run=run, day=at.date(), **facts)
+    return row
+
+
 def make_key(user: User, **facts: Any) -> ExchangeKey:
     given = {"encrypted_key": "x", "encrypted_secret": "x", "fingerprint": email_mark(user), "api_key_hint": "last"}
     return ExchangeKey.objects.create(
@@ -70,5 +79,8 @@ def make_run(user: User, **wanted: Any) -> BotRun:
 
 def everything() -> dict[str, Any]:
     """The rows that calls may change, tokens' last use apart."""
-    tables = (BotRun, ExchangeKey, TradingGate, RiskLimits, Incident, Breaker, AuditEntry, IdempotencyRecord)
+    tables = (
+        *(BotRun, ExchangeKey, TradingGate, RiskLimits, Incident, Breaker, DriftReport),
+        *(AuditEntry, IdempotencyRecord),
+    )
     return {table.__name__: list(table.objects.order_by("pk").values()) for table in tables}

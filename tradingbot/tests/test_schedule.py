@@ -77,4 +77,4 @@ def test_protective_tasks_come_first():
     priority = {periodic.task: periodic.priority for periodic in SCHEDULE}
     assert priority["bots.tasks.watch_positions"] < priority["bots.tasks.tick_due_markets"]
     last = {task for task in priority if priority[task] == max(priority.values())}
-    assert last == {"bots.tasks.research_due", "bots.tasks.prune_journal"}
+    assert last == {"bots.tasks.research_due", "bots.tasks.research_drift_due", "bots.tasks.prune_journal"}

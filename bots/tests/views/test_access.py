@@ -10,7 +10,7 @@ PLAIN = (
     *("/app/risk/", "/app/risk/stop/", "/app/keys/", "/app/strategies/", "/app/strategies/rsi_cross/"),
 )
 OWNED = ("bots/{run}/", "bots/{run}/stop/", "bots/{run}/candles/", "bots/{run}/chart.json", "orders/{order}/")
-POSTED = ("bots/{run}/pause/", "bots/{run}/resume/", "bots/{run}/stop/")
+POSTED = ("bots/{run}/pause/", "bots/{run}/resume/", "bots/{run}/stop/", "bots/{run}/drift/")
 
 
 def path(template: str, run: BotRun) -> str:
