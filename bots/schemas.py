@@ -177,6 +177,9 @@ class OrderOut(Answer):
     created_at: Utc
     ended_at: Utc | None
     events: list[OrderEventOut]
+    stop_price: Money | None = Field(None, description="Of a stop order: the price that sets it off.")
+    rests: bool = Field(False, description="Whether it may wait at the exchange.")
+    rest_until: Utc | None = Field(None, description="When it is called back unless it is filled.")
 
 
 class OrdersOut(Listing[OrderOut]):

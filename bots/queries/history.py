@@ -121,6 +121,9 @@ def order_view(row: Order) -> OrderView:
         created_at=row.planned_at,
         ended_at=row.ended_at,
         events=events,
+        stop_price=row.stop_price,
+        rests=row.rests,
+        rest_until=row.rest_until,
     )
 
 

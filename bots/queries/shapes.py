@@ -125,6 +125,9 @@ class OrderView:
     created_at: datetime
     ended_at: datetime | None
     events: Sequence[OrderEventView] = ()
+    stop_price: Decimal | None = None
+    rests: bool = False
+    rest_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,19 @@ def test_every_command_of_ours_tells_its_usage(alice: User) -> None:
 # --- Acting --------------------------------------------------------------------------------------------
 
 
+def test_a_run_may_be_told_how_to_send_its_orders(alice: User, stage: Stage) -> None:
+    said = ["--entry-type=limit", "--limit-offset-pct=0.5", "--stop-on-exchange", '--limits={"stop_loss_pct": "5"}']
+    run = BotRun.objects.get(pk=done("bot_start", alice.email, *START_OPTIONS, *said)["bot_run_id"])
+    # Unless it is said otherwise an entry waits for one candle.
+    assert run.limits == {
+        "stop_loss_pct": "5",
+        "entry_type": "limit",
+        "limit_offset_pct": "0.5",
+        "limit_timeout_seconds": 60,
+        "stop_on_exchange": True,
+    }
+
+
 def test_a_run_is_started_ticked_paused_resumed_and_stopped(alice: User, stage: Stage) -> None:
     params = ["--params={}", '--limits={"stop_loss_pct": "5"}', "--at", iso(START)]
     started = done("bot_start", alice.email, *START_OPTIONS, *params)

@@ -14,7 +14,7 @@ from accounts.models import User
 from bots import lifecycle
 from bots.forms import RunFilterForm, StopForm
 from bots.models import Mode
-from bots.queries import cases, history, risk, runs
+from bots.queries import cases, history, protections, risk, runs
 from bots.queries import drift as drift_reports
 from bots.queries.shapes import RunFilter, RunView, TradeFilter
 from bots.views.shell import PER_PAGE, PER_TAB, cursor, dialog_page, found_or_404, live_page, signed_in, user_of
@@ -46,6 +46,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "at": at,
         "run": run,
         "answer": risk.answer_line(run, at),
+        "protected": protections.protections_of(run_id) if run.position and run.status != "stopped" else None,
         "case": cases.open_case_of(user, run_id) if run.status != "stopped" else None,
         "question": question(run),
         "drift_hints": drift_reports.unexplained_of(user, at, run_id),

@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 from accounts import queries as accounts
 from accounts.audit import CONSOLE
 from bots import arming, lifecycle
+from bots.core.limits import EXECUTION, EntryType
 from bots.core.risk import Permit
 from bots.management.console import RunCommand
 from bots.models import Mode
@@ -49,6 +50,10 @@ class Command(RunCommand):
         parser.add_argument("--capital", type=money, required=True, help="In the symbol's quote.")
         parser.add_argument("--params", type=json_object, default={}, metavar="JSON")
         parser.add_argument("--limits", type=json_object, default={}, metavar="JSON")
+        parser.add_argument("--entry-type", choices=list(EntryType), help="How entries are sent; market unless given.")
+        parser.add_argument("--limit-offset-pct", metavar="PCT", help="How far under the bid a limit entry is put.")
+        parser.add_argument("--limit-timeout-seconds", type=int, metavar="S", help="After which it is called back.")
+        parser.add_argument("--stop-on-exchange", action="store_true", default=None, help="Let the stop rest there.")
         parser.add_argument("--key", type=int, metavar="ID", help="The exchange key of a live run.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,6 +65,8 @@ class Command(RunCommand):
         armed = self._arm(options, key, at) if key else False
         names = ("strategy", "symbol", "timeframe", "exchange", "capital", "mode", "params", "limits")
         given = {name: options[name] for name in names}
+        said = {name: options[name] for name in EXECUTION if options[name] is not None}
+        given["limits"] = {**options["limits"], **said}
         try:
             wanted = lifecycle.StartRequest(user=user, exchange_key_id=options["key"], **given)
             run = lifecycle.start(wanted, at, CONSOLE)
