@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.auth import actor_of
-from bots import acting, breakers, gates, lifecycle, settling, watch
+from bots import acting, breakers, lifecycle, settling, watch
 from bots import admin_cases as admin_cases  # found by the admin through this module
 from bots import admin_drift as admin_drift  # found by the admin through this module
 from bots import admin_research as admin_research  # found by the admin through this module
 from bots.admin_base import ReadOnly
+from bots.admin_switch import SwitchActions
 from bots.models import (
     Arming,
     BotRun,
@@ -21,7 +22,6 @@ from bots.models import (
     CapitalEntry,
     Decision,
     Fill,
-    Level,
     Order,
     OrderEvent,
     RiskLimits,
@@ -38,7 +38,7 @@ else:
 
 
 @admin.register(BotRun)
-class BotRunAdmin(ReadOnly):
+class BotRunAdmin(SwitchActions):
     list_display = (
         "id",
         "user",
@@ -54,7 +54,7 @@ class BotRunAdmin(ReadOnly):
     list_filter = ("status", "mode", "exchange", "strategy")
     list_select_related = ("user", "strategy")
     search_fields = ("id", "user__email", "symbol")
-    actions = ("stop_keep", "stop_close", "halt", "resume_trading", "settle_orders")
+    actions = ("stop_keep", "stop_close", "halt", "reduce", "flatten", "resume_trading", "settle_orders")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         # The actions need it; every field stays read-only.
@@ -77,19 +77,6 @@ class BotRunAdmin(ReadOnly):
             lifecycle.stop(run, on_open_position, at, actor_of(request))
             watch.watch_run(run.pk, at)
         self.message_user(request, f"{chosen.count()} runs are stopping.", messages.SUCCESS)
-
-    @admin.action(description="Halt: no orders at all")
-    def halt(self, request: HttpRequest, chosen: QuerySet[BotRun]) -> None:
-        self._switch(request, chosen, "halt")
-
-    @admin.action(description="Resume trading")
-    def resume_trading(self, request: HttpRequest, chosen: QuerySet[BotRun]) -> None:
-        self._switch(request, chosen, "resume")
-
-    def _switch(self, request: HttpRequest, chosen: QuerySet[BotRun], action: str) -> None:
-        for run in chosen:
-            gates.switch(Level.RUN, run.pk, action, "by the operator in the admin", timezone.now(), actor_of(request))
-        self.message_user(request, f"{action}: {chosen.count()} runs.", messages.SUCCESS)
 
     @admin.action(description="Settle orders now")
     def settle_orders(self, request: HttpRequest, chosen: QuerySet[BotRun]) -> None:

@@ -262,7 +262,8 @@ class CaseOut(Answer):
 
 
 class LimitsIn(Body):
-    level: Literal["user"] = "user"
+    level: Literal["user", "key", "run"] = "user"
+    target: ObjectId | None = Field(None, description="The key's or run's id; of a user only one's own.")
     limits: dict[str, Any] = Field(description="All limits of this level; a token may only tighten them.")
 
 

@@ -7,7 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router
 
-from accounts.auth import Caller, Forbidden, MissingScope, TokenAuth, actor_of, resolve_user
+from accounts.auth import Caller, Forbidden, MissingScope, NotFound, TokenAuth, actor_of, resolve_user
+from accounts.models import User
 from bots import gates, operations
 from bots.api.callers import caller_of
 from bots.core.limits import STRICTER_WHEN_LARGER, Limits, parse_limits
@@ -42,12 +43,13 @@ def get_risk(request: HttpRequest) -> RiskView:
 
 @router.put("/api/v1/risk", auth=TokenAuth("trade"), response=RiskOut)
 def put_risk(request: HttpRequest, body: LimitsIn) -> RiskView:
-    """Replace your limits by stricter ones; to loosen one takes a second factor on the page."""
+    """Replace your, a key's or a run's limits by stricter ones; to loosen one takes a second factor on the page."""
     user, at = caller_of(request).user, timezone.now()
-    if loosened := _loosened(parse_limits(risk.limits_at(body.level, user.pk)), parse_limits(body.limits)):
+    target = _whose(user, body)
+    if loosened := _loosened(parse_limits(risk.limits_at(body.level, target)), parse_limits(body.limits)):
         names = ", ".join(loosened)
         raise Forbidden("step_up_required", f"A token can only tighten limits, and this would loosen {names}.")
-    operations.set_limits(body.level, user.pk, body.limits, at, actor_of(request))
+    operations.set_limits(body.level, target, body.limits, at, actor_of(request))
     return risk.risk_of(user, at)
 
 
@@ -57,6 +59,16 @@ def switch(request: HttpRequest, body: SwitchIn) -> GateView:
     target = _target(caller_of(request), body)
     gates.switch(body.level, target, body.action, body.reason, timezone.now(), actor_of(request))
     return risk.gate_of(body.level, target)
+
+
+def _whose(user: User, body: LimitsIn) -> int:
+    """The id that the limits stand for, once it is the caller's own."""
+    if body.level == "user":
+        if body.target not in (None, user.pk):
+            raise NotFound("There is no such object.")
+        return user.pk
+    wanted = object_id(body.target or 0)
+    return run_model(user, wanted).pk if body.level == "run" else key_of(user, wanted).pk
 
 
 def _loosened(before: Limits, after: Limits) -> list[str]:

@@ -57,6 +57,12 @@ def limits_at(level: str, target: int) -> Mapping[str, Any]:
     return row.limits if row else {}
 
 
+def all_limits() -> list[dict[str, Any]]:
+    """Every limit above the runs' own, for the operator."""
+    names = ("level", "target", "limits", "changed_at")
+    return list(RiskLimits.objects.exclude(limits={}).order_by("level", "target").values(*names))
+
+
 def _name(level: str, target: int) -> str:
     return level if level in (Level.PLATFORM, Level.USER) else f"{level}:{target}"
 

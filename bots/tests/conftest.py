@@ -6,7 +6,10 @@ import pytest
 
 from accounts.models import User
 from bots.testing import Stage, learn_strategies, make_user, scripted_candles, staged
+from bots.tests.desk import Desk
 from bots.tests.desk import desk as desk
+from exchanges.models import ExchangeKey
+from exchanges.vault import keyring
 
 MakeStage = Callable[..., Stage]
 
@@ -29,3 +32,9 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     prices = [100, 101, 102, 103, 104, 105, 106, 107, 108, 109]
     with staged(Stage(scripted_candles(script, prices)), monkeypatch.setattr) as prepared:
         yield prepared
+
+
+@pytest.fixture
+def sealed(desk: Desk) -> None:
+    """The desk's key under a master key that is configured, as the commands' system check wants it."""
+    ExchangeKey.objects.update(key_id=keyring().primary_id)

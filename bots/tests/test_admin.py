@@ -151,7 +151,7 @@ def act(browser: Client, run: BotRun, action: str) -> str:
 
 
 def test_actions_halt_and_resume(root: Client, world: BotRun) -> None:
-    assert "Halt: 1 runs" in act(root, world, "halt")
+    assert "Halt: 1 at level run." in act(root, world, "halt")
     gate = TradingGate.objects.get(level="run", target=world.pk)
     assert (gate.state, gate.actor.startswith("user:")) == ("HALTED", True)
     act(root, world, "resume_trading")

@@ -21,10 +21,11 @@ from bots.models import SWITCHED, Level
 from bots.queries import risk, runs
 from bots.queries.keys import key_uses
 from bots.queries.shapes import RunView
-from bots.views.shell import dialog_page, live_page, signed_in, user_of
+from bots.views.shell import dialog_page, digits, live_page, signed_in, user_of
 from exchanges.core.decimals import ZERO
 
 ENDED = ("stopped", "error")
+WHOSE = {"platform": "The platform’s limits", "user": "Your limits", "key": "A key’s limits", "run": "A bot’s limits"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +89,25 @@ def stop_all(request: HttpRequest) -> HttpResponse:
 @step_up_required(back="bots_limits")  # type: ignore[untyped-decorator]
 @require_http_methods(["GET", "POST"])
 def limits(request: HttpRequest) -> HttpResponse:
-    """The user's own limits; behind the second factor, because they may be raised here."""
+    """The limits of oneself, a key, a bot or, for staff, the platform; behind the second factor, as they may rise."""
     user, at = user_of(request), timezone.now()
+    level = request.GET.get("level", Level.USER)
+    target = _target(user, level, digits(request, "target"))
+    context = {"at": at, "level": level, "target": target, "whose": WHOSE.get(level, "")}
     if request.method == "GET":
-        form = LimitsForm(initial=dict(risk.limits_at(Level.USER, user.pk)))
-        return dialog_page(request, "limits", {"form": form, "at": at})
+        form = LimitsForm(initial=dict(risk.limits_at(level, target)))
+        return dialog_page(request, "limits", {**context, "form": form})
     form = LimitsForm(request.POST)
     if form.is_valid():
         try:
-            operations.set_limits(Level.USER, user.pk, form.given, at, actor_of(request))
+            operations.set_limits(level, target, form.given, at, actor_of(request))
         except LimitError as error:
             for name, text in error.errors.items():
                 form.add_error(name, text)
         else:
-            messages.success(request, "Your limits are saved; they hold from the next order on.")
+            messages.success(request, "The limits are saved; they hold from the next order on.")
             return redirect("bots_risk")
-    return dialog_page(request, "limits", {"form": form, "at": at}, status=422)
+    return dialog_page(request, "limits", {**context, "form": form}, status=422)
 
 
 def uses(mine: Sequence[RunView], own: Mapping[str, Any]) -> list[Use]:

@@ -1,9 +1,6 @@
 """Start a run for a user."""
 
-import argparse
-import json
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,27 +10,11 @@ from accounts.audit import CONSOLE
 from bots import arming, lifecycle
 from bots.core.limits import EXECUTION, EntryType
 from bots.core.risk import Permit
+from bots.management.arguments import json_object, money
 from bots.management.console import RunCommand
 from bots.models import Mode
 from bots.situation import key_permit
 from exchanges.models import ExchangeKey
-
-
-def json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"Expected a JSON object ({error}).") from None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"Expected a JSON object, was {text!r}.")
-    return value
-
-
-def money(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"Expected a decimal number, was {text!r}.") from None
 
 
 class Command(RunCommand):

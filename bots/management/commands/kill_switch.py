@@ -6,13 +6,10 @@ from django.core.management.base import CommandParser
 
 from accounts.audit import CONSOLE
 from accounts.management.base import Exit, Failure
-from accounts.models import User
 from bots import gates, watch
-from bots.management.console import RunCommand
+from bots.management.console import RunCommand, require_target
 from bots.models import SWITCHED, Level
 from bots.queries import risk
-from bots.queries.runs import run_model
-from exchanges.models import ExchangeKey
 
 
 class Command(RunCommand):
@@ -41,18 +38,6 @@ class Command(RunCommand):
     def _switch(self, options: dict[str, Any], action: str, level: str, target: int) -> None:
         if not options["reason"].strip():
             raise Failure("--reason: Expected a sentence, was empty.", Exit.USAGE)
-        if (level == Level.PLATFORM) != (target == 0):
-            raise Failure("--target: Expected an id for every level but platform.", Exit.USAGE)
-        self._require(level, target)
+        require_target(level, target)
         if action in ("flatten", "resume"):
             self.confirm(options, f"{action.capitalize()} at {level} {target or ''}?")
-
-    def _require(self, level: str, target: int) -> None:
-        """What is not there cannot be stopped, and must not look as if it had been."""
-        match level:
-            case Level.RUN:
-                run_model(None, target)
-            case Level.KEY:
-                ExchangeKey.objects.present().get(pk=target)
-            case Level.USER:
-                User.objects.get(pk=target)
