@@ -321,7 +321,8 @@ def no_facts_first() -> None:
 def legs_are_never_busy() -> None:
     from bots.core import risk
 
-    risk.CHECKS = tuple(rule for rule in risk.CHECKS if rule is not risk.slot_is_free)
+    guards = (risk.slot_is_free, risk.nothing_is_sold_twice)
+    risk.CHECKS = tuple(rule for rule in risk.CHECKS if rule not in guards)
 
 
 def no_candle_key(mood: Mood) -> None:
@@ -342,9 +343,11 @@ def no_slot(mood: Mood) -> None:
 
 
 def stop_and_exit_apart(mood: Mood) -> None:
-    """A stop does not wait for an exit that is in doubt."""
+    """A stop does not wait for an exit that is in doubt, and nobody adds up what both would sell."""
+    from bots.core import risk
     from bots.core.intent import OrderIntent
 
+    risk.CHECKS = tuple(rule for rule in risk.CHECKS if rule is not risk.nothing_is_sold_twice)
     mood.silent = frozenset({"order", "recent orders"})
     OrderIntent.slot_leg = property(lambda self: self.leg or self.purpose.value)  # type: ignore[assignment]
     no_facts_first()
@@ -437,6 +440,19 @@ def no_claim(_mood: Mood) -> None:
     orders.claim = claim
 
 
+def sell_beside_what_rests(_mood: Mood) -> None:
+    """An exit leaves the stop at the exchange; no slot and no sum of sells holds it back."""
+    from bots import acting
+
+    clear = acting.clear_resting
+
+    def but_for_exits(turn: Any, why: str, keep: Any = ()) -> bool:
+        return why == "an exit comes first" or clear(turn, why, keep)
+
+    acting.clear_resting = but_for_exits
+    legs_are_never_busy()
+
+
 def switch_is_read_once(_mood: Mood) -> None:
     """The kill switch counts when an order is decided, and never again."""
     from bots import orders
@@ -476,6 +492,13 @@ MUTANTS = (
     Mutant("no candle key", "one decision per cause", no_candle_key, without=("order_one_live_per_slot",)),
     Mutant("no slot", "one live order per slot", no_slot, without=("order_one_live_per_slot",)),
     Mutant("stop beside exit", "a stop waits for an exit in doubt", stop_and_exit_apart, ("fall",)),
+    Mutant(
+        "sell beside what rests",
+        "what rests is cleared before everything is sold",
+        sell_beside_what_rests,
+        ("resting fall",),
+        without=("order_one_live_per_slot",),
+    ),
     Mutant("no claim", "the claim's compare-and-swap", no_claim, mode="race"),
     Mutant("no fence", "the fence of every state change", no_fence, mode="race"),
     Mutant("no lease", "lease and epoch", lease_off, mode="race", without=("order_one_live_per_slot",)),

@@ -260,6 +260,7 @@ SCENARIOS = {
         Scenario("cancel", resting, call_back, {}, script(3, 0), after=resume),
         Scenario("rotation", nothing, rotate, {}, script(3), after=finish_rotation),
         Scenario("fall", holding, fall_after_exit, {"stop_loss_pct": "5"}, script(3, 3, 0)),
+        Scenario("resting fall", holding, fall_after_exit, RESTING, script(3, 3, 0), until=230.0),
         Scenario("close", holding, close, {}, script(3, 0), after=stop_and_close, counted=False),
     )
 }
