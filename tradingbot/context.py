@@ -1,17 +1,18 @@
 """What every page knows: the site's version, whether live trading is allowed at all, and how many cases are open."""
 
+from functools import cache
+
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.functional import SimpleLazyObject
 
 from bots.queries import cases
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    # Lazy: a poll renders no navigation and asks for no count.
+    # Called by the template that shows it: a poll renders no navigation and asks for no count.
     user = request.user
     return {
         "version": settings.VERSION,
         "live_trading": settings.LIVE_TRADING,
-        "open_cases": SimpleLazyObject(lambda: cases.open_count(user) if user.is_authenticated else 0),
+        "open_cases": cache(lambda: cases.open_count(user) if user.is_authenticated else 0),
     }

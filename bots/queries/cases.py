@@ -128,7 +128,8 @@ def accounts_of(user: User) -> list[tuple[int, str]]:
 
 def account_name(account: TradingAccount) -> str:
     if account.key is not None:
-        return f"{account.key.label or account.exchange} …{account.key.api_key_hint}"
+        hint = f" …{account.key.api_key_hint}" if account.key.api_key_hint else ""
+        return f"{account.key.label or account.exchange}{hint}"
     return f"{account.exchange} on paper #{account.pk}"
 
 
