@@ -27,6 +27,7 @@ DOUBT = "no certain answer"
 #: (name, fault of the request, whether the exchange executes it, what the order ends as, words that tell why)
 LUCK = {
     "connection dropped before": (Fault(Kind.DROP_BEFORE, POST), False, "NOT_PLACED", DOUBT),
+    "connection dropped during": (Fault(Kind.DROP_DURING, POST), False, "NOT_PLACED", DOUBT),
     "connection dropped after": (Fault(Kind.DROP_AFTER, POST), True, "FILLED", DOUBT),
     "connection reset after": (Fault(Kind.RESET_AFTER, POST), True, "FILLED", DOUBT),
     "reply truncated": (Fault(Kind.TRUNCATE, POST), True, "FILLED", DOUBT),

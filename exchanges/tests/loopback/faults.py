@@ -9,6 +9,7 @@ from typing import Any
 class Kind(StrEnum):
     # The request is not processed.
     DROP_BEFORE = "drop_before"  # connection closed, nothing done
+    DROP_DURING = "drop_during"  # connection reset before the request was read; the journal does not know it
     DELAY = "delay"  # processed only after `seconds`
     ANSWER = "answer"  # `status`, `body`, `headers` instead of an answer; processed first if `executed`
     # The request is processed, its answer suffers.

@@ -54,14 +54,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self, method: str) -> None:
         parts = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         exchange = self.server.exchange
+        fault = exchange.faults.take(method, parts.path) if not parts.path.startswith("/control/") else None
+        if fault is not None and fault.kind is Kind.DROP_DURING:
+            self._drop(reset=True)
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         if parts.path.startswith("/control/"):
             self._answer(*control.answer(exchange, method, parts.path, body))
             return
         payload = "&".join(text for text in (parts.query, body) if text)
         params = dict(parse_qsl(payload, keep_blank_values=True))
-        fault = exchange.faults.take(method, parts.path)
         journal = exchange.journal(method, parts.path, params, fault)
         if fault is not None and fault.kind is Kind.DROP_BEFORE:
             self._drop()
