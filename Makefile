@@ -24,6 +24,8 @@ nightly:
 	$(PROOF).score_mutants
 	$(PROOF).kill_matrix --runs 500 --seed 9000 --http
 	$(PROOF).server_kill --kills 50
+	$(PROOF).broker_kill --kills 20 --runs 600 --absence 600
+	$(PROOF).beats --ticks 200
 	$(PROOF).machine --examples 5000 --seed $$(date +%j)
 
 # Pins and hashes for every platform and Python; needs uv.
