@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from ninja import Query, Router, Status
 
@@ -12,6 +13,7 @@ from bots import backtests, lifecycle, research_tasks, sweeps
 from bots.api.callers import caller_of, reader_of
 from bots.api.research_schemas import (
     BacktestIn,
+    RankingOut,
     ReportEquityOut,
     ReportTradesOut,
     ResearchesOut,
@@ -20,7 +22,9 @@ from bots.api.research_schemas import (
 )
 from bots.core.backtest import NoCandles
 from bots.core.backtest_request import RequestError
+from bots.core.report_csv import equity_table, sweep_table, trade_table
 from bots.core.sweep_plan import SweepError
+from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest, Sweep
 from bots.queries import research
 from bots.queries.research import ResearchView
@@ -28,6 +32,9 @@ from bots.queries.shapes import Page
 from exchanges.schemas import PageQuery, object_id
 
 router = Router(tags=["Backtests"])
+CSV = "text/csv"
+#: More than any report holds.
+MOST_ROWS = 10**9
 T = TypeVar("T")
 
 
@@ -59,6 +66,10 @@ def sweep_row(request: HttpRequest, sweep_id: str, *, own: bool = False) -> Swee
 def owner_of(request: HttpRequest, own: bool) -> Any:
     """Whose rows may be seen; only one's own may be changed."""
     return caller_of(request).user if own else reader_of(request)
+
+
+def wants_csv(request: HttpRequest) -> bool:
+    return request.get_preferred_type(["application/json", CSV]) == CSV
 
 
 def accepted(row: Backtest | Sweep, response: HttpResponse) -> Status[Any]:
@@ -96,15 +107,24 @@ def get_backtest(request: HttpRequest, id: str) -> ResearchView:  # noqa: A002 -
 
 
 @router.get("/api/v1/backtests/{id}/trades", auth=TokenAuth("read"), response=ReportTradesOut)
-def list_backtest_trades(request: HttpRequest, id: str, query: Query[PageQuery]) -> Page:  # noqa: A002 - the contract's word
-    """The closed trades, oldest first."""
-    return research.trades_of(backtest_row(request, id), limit=query.limit, after=query.cursor)
+def list_backtest_trades(request: HttpRequest, id: str, query: Query[PageQuery]) -> Page | HttpResponseBase:  # noqa: A002 - the contract's word
+    """The closed trades, oldest first. `Accept: text/csv` gives the whole table."""
+    row = backtest_row(request, id)
+    if not wants_csv(request):
+        return research.trades_of(row, limit=query.limit, after=query.cursor)
+    table = trade_table({"trades": research.trades_of(row, limit=MOST_ROWS).items})
+    return csv_answer(request, csv_lines(*table), f"backtest-{row.pk}-trades.csv")
 
 
 @router.get("/api/v1/backtests/{id}/equity", auth=TokenAuth("read"), response=ReportEquityOut)
-def list_backtest_equity(request: HttpRequest, id: str, query: Query[PageQuery]) -> Page:  # noqa: A002 - the contract's word
-    """Equity, drawdown and what buying and holding would have been worth, oldest first."""
-    return research.equity_of(backtest_row(request, id), limit=query.limit, after=query.cursor)
+def list_backtest_equity(request: HttpRequest, id: str, query: Query[PageQuery]) -> Page | HttpResponseBase:  # noqa: A002 - the contract's word
+    """Equity, drawdown and what buying and holding would have been worth, oldest first. `Accept: text/csv` gives the
+    whole table."""
+    row = backtest_row(request, id)
+    if not wants_csv(request) or row.equity is None:
+        return research.equity_of(row, limit=query.limit, after=query.cursor)
+    table = equity_table(row.equity, row.request["capital"])
+    return csv_answer(request, csv_lines(*table), f"backtest-{row.pk}-equity.csv")
 
 
 @router.post("/api/v1/backtests/{id}/repeat", auth=TokenAuth("trade"), response={202: ResearchOut})
@@ -137,6 +157,16 @@ def list_sweeps(request: HttpRequest, query: Query[PageQuery]) -> Page:
 def get_sweep(request: HttpRequest, id: str) -> ResearchView:  # noqa: A002 - the contract's word
     """How far it is, and once it is done the ranked table with what to doubt about it."""
     return research.sweep_view(sweep_row(request, id), timezone.now())
+
+
+@router.get("/api/v1/sweeps/{id}/ranking", auth=TokenAuth("read"), response=RankingOut)
+def list_sweep_ranking(request: HttpRequest, id: str, query: Query[PageQuery]) -> Page | HttpResponseBase:  # noqa: A002 - the contract's word
+    """The ranked sets, the best first. `Accept: text/csv` gives the whole table as the page shows it."""
+    row = sweep_row(request, id)
+    if not wants_csv(request):
+        return research.ranking_of(row, limit=query.limit, after=query.cursor)
+    table = sweep_table({"rows": research.ranking_of(row, limit=MOST_ROWS).items})
+    return csv_answer(request, csv_lines(*table), f"sweep-{row.pk}.csv")
 
 
 @router.delete("/api/v1/sweeps/{id}", auth=TokenAuth("trade"), response={204: None})

@@ -107,6 +107,18 @@ class ReportEquityOut(Listing[EquityPointOut]):
     """Equity at candles' closes, oldest first, at most 4,000 points of a backtest."""
 
 
+class RankedOut(Answer):
+    rank: int
+    params: dict[str, Any]
+    stats: dict[str, Any] = Field(description="The kernel's figures, which rank.")
+    exact: dict[str, Any] | None = Field(None, description="The exact ledger's; null where it was not run.")
+    agrees: bool | None = Field(None, description="Whether both made the same trades and the same return.")
+
+
+class RankingOut(Listing[RankedOut]):
+    """The sets that meet the constraints, the best first."""
+
+
 class DownloadIn(Body):
     """Without ``until``: up to the last closed candle."""
 

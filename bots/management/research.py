@@ -1,5 +1,6 @@
 """What the research commands share: the options of a backtest, their failures, and the tables they print."""
 
+import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from accounts.management.base import ConsoleCommand, Exit, instant
 from bots.core.backtest import NoCandles
 from bots.core.backtest_request import Asked, RequestError
 from bots.core.report import Report
+from bots.core.report_csv import Table
 from bots.core.sweep_plan import SweepError
 from bots.management.arguments import json_object, money
 from exchanges.core.candle_csv import CandleFileError, read_candle_csv
@@ -38,6 +40,7 @@ class ResearchCommand(ConsoleCommand):
         UnknownStrategy: Exit.NOT_FOUND,
         UnknownExchange: Exit.NOT_FOUND,
         UnknownSymbol: Exit.NOT_FOUND,
+        FileExistsError: Exit.INVALID,
         FileNotFoundError: Exit.NOT_FOUND,
         IsADirectoryError: Exit.INVALID,
         PermissionError: Exit.REFUSED,
@@ -77,6 +80,14 @@ class ResearchCommand(ConsoleCommand):
         warmup = max(warmup, asked.strategy.warmup_on(timeframe_ms(request.timeframe)))
         market = research.market_for(request.exchange, request.symbol, at)
         return replace(asked, request=request), research.candles_for(request, warmup), market
+
+
+def write_table(path: Path, table: Table) -> None:
+    """As CSV into a new file; what is there already is never written over. Raises FileExistsError."""
+    with path.open("x", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
 
 
 def report_lines(report: Report, title: str, quote: str) -> Iterator[str]:

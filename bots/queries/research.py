@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
 from accounts.models import User
 from bots.core.backtest import NoCandles
 from bots.core.backtest_request import BacktestRequest
-from bots.core.result_pack import unpack_document, unpack_equity
+from bots.core.report_csv import equity_points
+from bots.core.result_pack import unpack_document
 from bots.models import Backtest, JobState, Sweep
 from bots.models.backtest import Research
 from bots.queries.shapes import Page
@@ -19,7 +18,6 @@ from exchanges.candle_download import origin
 from exchanges.candle_store import Coverage
 from exchanges.core import demo
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
-from exchanges.core.decimals import from_float, plain
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol
 from exchanges.core.market import Market
 
@@ -152,20 +150,14 @@ def equity_of(row: Backtest, *, limit: int = 500, after: int | None = None) -> P
     """Points oldest first: equity at a candle's close, and what buying and holding would have been worth."""
     if row.equity is None:
         return Page([])
-    rows = unpack_equity(row.equity)
-    start = after or 0
-    capital, first = float(row.request["capital"]), float(rows[0, 2])
-    peaks = np.maximum(np.maximum.accumulate(rows[:, 1]), capital)
-    points = [
-        {
-            "at": from_ms(int(ms)),
-            "equity": plain(from_float(round(equity, 8))),
-            "drawdown_pct": 100 * (peak - equity) / peak,
-            "buy_and_hold": plain(from_float(round(capital * close / first, 8))),
-        }
-        for (ms, equity, close), peak in zip(rows[start : start + limit].tolist(), peaks[start:].tolist(), strict=False)
-    ]
-    return Page(points, start + limit if start + limit < len(rows) else None)
+    points = list(equity_points(row.equity, row.request["capital"]))
+    return _slice(points, limit, after or 0)
+
+
+def ranking_of(row: Sweep, *, limit: int = 100, after: int | None = None) -> Page:
+    """The ranked sets, the best first; the cursor counts them."""
+    rows = [] if row.result is None else unpack_document(row.result)["rows"]
+    return _slice(rows, limit, after or 0)
 
 
 def _slice(items: Sequence[Any], limit: int, start: int) -> Page:
@@ -200,7 +192,7 @@ def _coverage(request: BacktestRequest, at: datetime) -> tuple[datetime, datetim
 
 
 def recorded(exchange: str, symbol: str, timeframe: str) -> Coverage | None:
-    """What is stored and bounds a backtest. Demo candles that were merely kept do not: there are always more of them."""
+    """What is stored and bounds a backtest. Demo candles that were merely kept do not: there are always more."""
     stored = candle_store.coverage(exchange, symbol, timeframe)
     return None if stored is not None and exchange == demo.NAME and stored.source == origin(demo.NAME) else stored
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import User
 from bots.core.backtest_request import asked_for
-from bots.core.report import TradeRow
+from bots.core.report_csv import equity_table, sweep_table, trade_table
 from bots.core.result_pack import unpack_document
 from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest
@@ -148,12 +148,27 @@ def backtest_json(request: HttpRequest, backtest_id: int) -> HttpResponse:
 def backtest_csv(request: HttpRequest, backtest_id: int) -> HttpResponseBase:
     """The closed trades, one a line, under the report's field names."""
     row, document = _finished(user_of(request), backtest_id)
-    rows = ([_text(trade[name]) for name in TradeRow._fields] for trade in document["trades"])
-    return csv_answer(request, csv_lines(TradeRow._fields, rows), f"backtest-{row.pk}-trades.csv")
+    return csv_answer(request, csv_lines(*trade_table(document)), f"backtest-{row.pk}-trades.csv")
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+@signed_in
+@require_GET
+def equity_csv(request: HttpRequest, backtest_id: int) -> HttpResponseBase:
+    """The kept points of the equity curve, one a line."""
+    row, _ = _finished(user_of(request), backtest_id)
+    table = equity_table(row.equity or b"", row.request["capital"])
+    return csv_answer(request, csv_lines(*table), f"backtest-{row.pk}-equity.csv")
+
+
+@signed_in
+@require_GET
+def sweep_csv(request: HttpRequest, sweep_id: int) -> HttpResponseBase:
+    """The ranking, one set a line; 404 before it is done."""
+    row = found_or_404(lambda: research.sweep_model(user_of(request), sweep_id))
+    if row.result is None:
+        raise Http404
+    table = sweep_table(unpack_document(row.result))
+    return csv_answer(request, csv_lines(*table), f"sweep-{row.pk}.csv")
 
 
 def _finished(user: User, backtest_id: int) -> tuple[Backtest, dict[str, Any]]:

@@ -1,15 +1,25 @@
 """Try a strategy on past candles."""
 
+from pathlib import Path
 from typing import Any
+
+from django.core.management.base import CommandParser
 
 from bots.core.backtest_request import asked_for
 from bots.core.backtest_study import report_of
 from bots.core.backtest_terms import market_facts, split_symbol
-from bots.management.research import ResearchCommand, report_lines
+from bots.core.report_csv import equity_table, trade_table
+from bots.core.result_pack import pack_document, pack_equity, unpack_document
+from bots.management.research import ResearchCommand, report_lines, write_table
 
 
 class Command(ResearchCommand):
     help = "Try a strategy on past candles and report what it would have earned, beside buy and hold."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--output", type=Path, metavar="FILE", help="Write the closed trades there, as CSV.")
+        parser.add_argument("--equity-output", type=Path, metavar="FILE", help="Write the equity curve there, as CSV.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         asked, candles, market = self.data(asked_for(self.given(options)), options)
@@ -17,4 +27,9 @@ class Command(ResearchCommand):
         request = asked.request
         title = f"{asked.strategy!r} on {request.exchange} {request.symbol} {request.timeframe}"
         document = {"request": request.as_json(), "market": market_facts(market), **report.document()}
+        if options["output"] is not None:
+            write_table(options["output"], trade_table(unpack_document(pack_document(document)[0])))
+        if options["equity_output"] is not None:
+            packed = pack_equity(candles[-report.data.candles :], report.measured.equity)
+            write_table(options["equity_output"], equity_table(packed, str(request.capital)))
         self.emit(document, report_lines(report, title, split_symbol(request.symbol)[1]))

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from bots.core.report_csv import sweep_table
+from bots.core.result_pack import pack_document, unpack_document
 from bots.core.sweep_study import Field, concluded, quest_of
 from bots.management.arguments import json_object
-from bots.management.research import ResearchCommand, percent, ratio, signed
+from bots.management.research import ResearchCommand, percent, ratio, signed, write_table
 
 PLAN = ("grid", "objective", "constraints", "samples", "seed", "top")
 SHOWN = 20
@@ -30,6 +33,7 @@ class Command(ResearchCommand):
         parser.add_argument("--seed", type=int, help="Of the random search.")
         parser.add_argument("--walk-forward", type=int, metavar="FOLDS", help="Choose on the past, judge on the next.")
         parser.add_argument("--in-sample", type=float, metavar="SHARE", help="Of each fold; default 0.7.")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="Write the ranking there, as CSV.")
         parser.add_argument("--top", type=int, help="Rows that are run again through the exact ledger; default 20.")
 
     def given(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +49,8 @@ class Command(ResearchCommand):
         field = Field(quest, candles, market)
         scores = field.evaluated(0, len(quest.sets.items), self._counting(len(quest.sets.items)))
         document = concluded(field, scores)
+        if options["output"] is not None:
+            write_table(options["output"], sweep_table(unpack_document(pack_document(document)[0])))
         self.emit({"request": {**quest.request.as_json(), **quest.plan.as_json()}, **document}, lines(document))
 
     def _counting(self, count: int) -> Any:
