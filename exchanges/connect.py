@@ -7,7 +7,6 @@ from django.core.cache import cache
 from accounts import audit
 from exchanges.adapters.ccxt_contracts import CONTRACTS
 from exchanges.adapters.ccxt_contracts import supports_live as supports_live
-from exchanges.adapters.ccxt_exchange import CcxtExchange
 from exchanges.adapters.demo import DemoExchange
 from exchanges.adapters.paper import PaperExchange
 from exchanges.core.errors import UnknownExchange
@@ -44,7 +43,14 @@ def open_public(exchange: str, at: datetime) -> MarketSource:
         return DemoExchange(at)
     if exchange not in CONTRACTS:
         raise UnknownExchange(f"Expected one of {', '.join(exchange_names())}, was {exchange!r}.")
-    return CcxtExchange(exchange, at)
+    return _exchange(exchange, at)
+
+
+def _exchange(exchange: str, at: datetime, credentials: Credentials | None = None) -> Exchange:
+    # ccxt takes about a second to load: what opens no exchange, such as most commands, must not pay for it.
+    from exchanges.adapters.ccxt_exchange import CcxtExchange
+
+    return CcxtExchange(exchange, at, credentials)
 
 
 def open_paper(wallet: SimulatedWallet, at: datetime, market_source: MarketSource | None = None) -> Exchange:
@@ -57,12 +63,12 @@ def open_exchange(key: ExchangeKey, *, at: datetime, purpose: str) -> Exchange:
     credentials = credentials_of(key)
     if purpose != TRADE and cache.add(f"decrypted:{key.pk}:{purpose}", 1, AUDIT_SECONDS):
         audit.record(audit.SYSTEM, "key_decrypted", f"key:{key.pk}", at=at, purpose=purpose)
-    return CcxtExchange(key.exchange, at, credentials)
+    return _exchange(key.exchange, at, credentials)
 
 
 def open_unsaved(exchange: str, credentials: Credentials, at: datetime) -> Exchange:
     """With credentials that somebody has just typed in, to ask what they may do before they are stored."""
-    return CcxtExchange(exchange, at, credentials)
+    return _exchange(exchange, at, credentials)
 
 
 def credentials_of(key: ExchangeKey) -> Credentials:

@@ -118,4 +118,4 @@ def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Unavailable("No exchange in this test.")
 
     monkeypatch.setattr("exchanges.operations.open_unsaved", away)
-    monkeypatch.setattr("exchanges.connect.CcxtExchange", away)
+    monkeypatch.setattr("exchanges.adapters.ccxt_exchange.CcxtExchange", away)

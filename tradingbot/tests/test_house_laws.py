@@ -117,6 +117,17 @@ def test_core_alone_loads_nothing_heavy(path):
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
 
 
+def test_starting_a_command_loads_no_ccxt():
+    """It takes about a second; the first exchange that is opened loads it."""
+    program = "import sys, django; django.setup(); import tradingbot.urls; print('ccxt' in sys.modules)"
+    given = {"PATH": "", "DJANGO_SETTINGS_MODULE": "tradingbot.settings", "SECRET_KEY": "s" * 50}
+    given["ENCRYPTION_KEY"] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False, env=given
+    )
+    assert (result.returncode, result.stdout.strip()) == (0, "False"), result.stderr
+
+
 def test_order_state_is_written_in_one_place():
     """`order.state = …` and `update(state=…)` stand only where transitions are recorded."""
     found = set()
