@@ -59,11 +59,14 @@ class Watchman(threading.Thread):
         self._reconciled = float("-inf")
 
     def run(self) -> None:
-        began = False
-        # Soon after the start: the worker before may have died with exits to make.
-        while not self._done.wait(self.every if began else min(self.every, FIRST_LOOK_SECONDS)):
+        began, pause = False, min(self.every, FIRST_LOOK_SECONDS)
+        # The first soon after the start: the worker before may have died with exits to make.
+        while not self._done.wait(pause):
+            started = time.monotonic()
             began = began or self._guarded(exits.doubt)
             self._guarded(self.look)
+            # A pass that took long is followed the sooner by the next.
+            pause = max(self.every - (time.monotonic() - started), self.every / 10)
 
     def _guarded(self, work: Callable[[datetime], object]) -> bool:
         try:

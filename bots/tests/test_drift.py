@@ -12,6 +12,7 @@ from bots import reconcile
 from bots.models import Incident, Order, TradingAccount, TradingGate
 from bots.tests.desk import Desk, after, buy, sell
 from exchanges.core.orders import FillReport, OrderRequest, OrderType, Side
+from exchanges.models import ExchangeKey
 from exchanges.testing import BTC_USDT
 
 STEP = BTC_USDT.amount_step
@@ -37,6 +38,8 @@ class Account:
         """Buy when flat, sell when holding, to the end."""
         self.at += 70
         self.orders += 1
+        # As the hourly check does: days pass here.
+        ExchangeKey.objects.update(last_checked_at=after(self.at))
         choose = sell if self.desk.held() >= STEP * 100 else buy
         order = self.desk.sent(choose, self.at, f"candle:{self.orders}")
         reconcile.settle(order, self.desk.exchange(self.at + 1), "test", after(self.at + 1))
