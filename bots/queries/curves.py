@@ -47,7 +47,7 @@ def curves_of(row: Backtest, most: int = MOST_DRAWN) -> Curves | None:
 
 def compared(user: User, ids: Sequence[int]) -> list[Backtest]:
     """Those of one's own that are done, in the order asked for; raises Backtest.DoesNotExist for any other."""
-    found = Backtest.objects.for_user(user).filter(kind=Backtest.Kind.REPORT, state=JobState.DONE).defer("result")
+    found = Backtest.objects.for_user(user).filter(kind=Backtest.Kind.REPORT, state=JobState.DONE)
     rows = found.in_bulk(list(ids))
     if len(rows) != len(set(ids)):
         raise Backtest.DoesNotExist

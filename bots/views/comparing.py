@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -9,13 +11,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
+from bots.core.overlap import overlap
+from bots.core.result_pack import unpack_document
 from bots.models import Backtest
 from bots.queries.curves import compared, curves_of
+from bots.templatetags.figures import UNKNOWN
 from bots.views.figures_table import FIGURES, Figure, best_of, shown
 from bots.views.plots import STYLES, compared_plot
 from bots.views.shell import LARGEST_ID, found_or_404, signed_in, user_of
 
 LEAST, MOST = 2, 6
+#: Trades of one side alone that are written out.
+LISTED = 50
 PLAIN = ("strategy", "exchange", "symbol", "timeframe", "since", "until", "capital", "fee", "slippage")
 
 
@@ -37,6 +44,46 @@ class Asked:
         return len(set(self.values)) > 1
 
 
+Traded = tuple[Backtest, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two backtests: all its trades, the profit of those the other one entered too, and of its own alone."""
+
+    row: Backtest
+    trades: int
+    shared_pnl: Decimal
+    only_pnl: Decimal
+    only: Sequence[Mapping[str, Any]]
+
+    @property
+    def quote(self) -> str:
+        return str(self.row.symbol.split("/")[-1])
+
+    @property
+    def listed(self) -> list[tuple[datetime, datetime, Decimal, float]]:
+        return [
+            (
+                datetime.fromisoformat(trade["entry_at"]),
+                datetime.fromisoformat(trade["exit_at"]),
+                Decimal(trade["pnl"]),
+                float(trade["return_pct"]),
+            )
+            for trade in self.only
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlapping:
+    """``share`` of all entries in percent as text; ``sides`` with how many trades are theirs alone."""
+
+    share: str
+    shared: int
+    alike: int
+    sides: Sequence[tuple[Side, int]]
+
+
 @signed_in
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
@@ -52,9 +99,29 @@ def compare(request: HttpRequest) -> HttpResponse:
         "plot": compared_plot(curves),
         "figures": [figures_row(figure, rows) for figure in FIGURES],
         "asked": asked_rows([row.request for row in rows]),
+        "overlaps": overlaps_of(rows),
         "quotes": {row.symbol.split("/")[-1] for row in rows},
     }
     return render(request, "bots/backtest_compare.html", context)
+
+
+def overlaps_of(rows: Sequence[Backtest]) -> list[Overlapping]:
+    """The first one's trades against those of each other on the same market."""
+    first, *others = [(row, unpack_document(bytes(row.result or b""))["trades"]) for row in rows]
+    alike = [one for one in others if (one[0].exchange, one[0].symbol) == (first[0].exchange, first[0].symbol)]
+    return [_overlapping(first, other) for other in alike]
+
+
+def _overlapping(first: Traded, second: Traded) -> Overlapping:
+    found = overlap(first[1], second[1])
+    shared, also, mine, theirs = found.pnl
+    share = UNKNOWN if found.share_pct is None else f"{found.share_pct:.1f} %"
+    sides = [
+        Side(first[0], len(first[1]), shared, mine, found.only_first[:LISTED]),
+        Side(second[0], len(second[1]), also, theirs, found.only_second[:LISTED]),
+    ]
+    counts = (len(found.only_first), len(found.only_second))
+    return Overlapping(share, len(found.shared), found.alike, list(zip(sides, counts, strict=True)))
 
 
 def ids_of(texts: Sequence[str]) -> list[int]:
