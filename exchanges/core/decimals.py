@@ -2,6 +2,8 @@
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
+from accounts.core.decimals import plain as plain
+
 ZERO = Decimal(0)
 ONE = Decimal(1)
 #: The finest unit that the ledger's columns hold: Decimal(36, 18).
@@ -12,14 +14,6 @@ _WIDE = Context(prec=60)
 def from_float(value: float) -> Decimal:
     """The decimal a candle file or feed wrote down: a float's shortest text, not its binary value."""
     return Decimal(repr(float(value)))
-
-
-def plain(value: Decimal) -> str:
-    """Fixed-point text without exponent or trailing zeros: Decimal("1E-8") -> "0.00000001"."""
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", ""} else text
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
