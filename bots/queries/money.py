@@ -1,7 +1,8 @@
 """Profit, equity and balances; paper and live, and each quote currency, always apart."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from accounts.models import User
 from bots import connect
 from bots.ledger import position_of
-from bots.models import BotRun, Mode, TradeLog, TradingAccount
+from bots.models import BotRun, Decision, Mode, TradeLog, TradingAccount
 from bots.queries.runs import latest_prices
 from bots.queries.shapes import BalanceView, PnlView
 from exchanges.core.decimals import ZERO
@@ -39,20 +40,40 @@ def pnl_of(user: User, period: str, mode: str, at: datetime) -> list[PnlView]:
     the net profit of their closing trades so far, ending at the present equity. Totals come from the runs' positions,
     so that only the period's own trades are read.
     """
-    if period not in PERIODS:
-        raise UnknownPeriod(f"period: Expected one of {', '.join(PERIODS)}, was {period!r}.")
-    length = PERIODS[period]
-    since = None if length is None else at - length
+    return pnls_of(user, (period,), mode, at)[period]
+
+
+def pnls_of(user: User, periods: Iterable[str], mode: str, at: datetime) -> dict[str, list[PnlView]]:
+    """The same for several periods that end now, from one reading of the runs, their prices and their trades."""
+    since = {period: _since(period, at) for period in periods}
     runs = BotRun.objects.for_user(user).select_related("position")
     if mode:
         runs = runs.filter(mode=mode)
     groups: dict[tuple[str, str], list[BotRun]] = defaultdict(list)
     for run in runs:
         groups[run.mode, run.quote].append(run)
-    trades = _trades_since(user, since)
-    return [
-        _pnl(kind, quote, members, trades[kind, quote], since, at) for (kind, quote), members in sorted(groups.items())
-    ]
+    starts = [start for start in since.values() if start is not None]
+    trades = _trades_since(user, min(starts) if len(starts) == len(since) else None)
+    prices = latest_prices([run.pk for members in groups.values() for run in members if run.held != 0])
+    return {
+        period: [
+            _pnl(name, members, prices, _from(trades[name], start), start, at)
+            for name, members in sorted(groups.items())
+        ]
+        for period, start in since.items()
+    }
+
+
+def _since(period: str, at: datetime) -> datetime | None:
+    if period not in PERIODS:
+        raise UnknownPeriod(f"period: Expected one of {', '.join(PERIODS)}, was {period!r}.")
+    length = PERIODS[period]
+    return None if length is None else at - length
+
+
+def _from(trades: list[Closed], start: datetime | None) -> list[Closed]:
+    """The trades of a period, of those that lie in their order."""
+    return trades if start is None else trades[bisect_left(trades, start, key=lambda trade: trade.executed_at) :]
 
 
 def _trades_since(user: User, since: datetime | None) -> dict[tuple[str, str], list[Closed]]:
@@ -75,9 +96,14 @@ def fee_in_quote(fee: Decimal, asset: str, price: Decimal, symbol: str, quote: s
 
 
 def _pnl(
-    mode: str, quote: str, runs: Sequence[BotRun], trades: Sequence[Closed], since: datetime | None, at: datetime
+    name: tuple[str, str],
+    runs: Sequence[BotRun],
+    prices: Mapping[int, Decision],
+    trades: Sequence[Closed],
+    since: datetime | None,
+    at: datetime,
 ) -> PnlView:
-    prices = latest_prices([run.pk for run in runs if run.held != 0])
+    mode, quote = name
     capital = sum((run.capital for run in runs), ZERO)
     unrealized, open_fees, closed_net = ZERO, ZERO, ZERO
     for run in runs:

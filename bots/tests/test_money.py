@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,14 @@ def test_a_long_curve_is_thinned(alice: User) -> None:
     series = money.equity_series(D(0), trades, START, D(2000), START + timedelta(hours=1))
     assert len(series) == money.MOST_POINTS + 1
     assert series[-1][1] == 2000
+
+
+def test_all_periods_come_from_one_reading(alice: User, stage: Stage, django_assert_num_queries: Any) -> None:
+    start_run(alice)
+    play(stage, 8)
+    at = stage.closes(8) + timedelta(hours=23, minutes=57)
+    alone = {period: money.pnl_of(alice, period, "", at) for period in money.PERIODS}
+    # One trade is older than a day, one is not.
+    assert [alone[period][0].trades for period in ("1d", "7d", "all")] == [1, 2, 2]
+    with django_assert_num_queries(2):
+        assert money.pnls_of(alice, money.PERIODS, "", at) == alone

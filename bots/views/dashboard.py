@@ -78,7 +78,7 @@ def hide_checklist(request: HttpRequest) -> HttpResponse:
 def purses(user: User, period: str, at: datetime) -> list[Purse]:
     # To the end of this minute: a curve that ends at this instant would be another one at every poll.
     minute = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    by_period = {name: money.pnl_of(user, name, "", minute) for name in PERIODS}
+    by_period = money.pnls_of(user, PERIODS, "", minute)
     return [
         Purse(pnl, [(name, label, by_period[name][position].net) for name, label in PERIODS.items()])
         for position, pnl in enumerate(by_period[period])
