@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 
 
-class SteadyConsumer(Consumer):  # type: ignore[misc]  # its package has no types
+class SteadyConsumer(Consumer):
     """Celery's, but for two things that the exits' own scan, which lives in the worker, would suffer from.
 
     kombu lets the pauses between two tries grow to half a minute. And when it closes a lost connection with messages
@@ -20,7 +20,7 @@ class SteadyConsumer(Consumer):  # type: ignore[misc]  # its package has no type
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.connection_errors = (*self.connection_errors, AttributeError)
+        self.connection_errors = (*self.conninfo.connection_errors, AttributeError)
 
     def ensure_connected(self, conn: Any) -> Any:
         conn.ensure_connection = partial(conn.ensure_connection, interval_max=RETRY_SECONDS)

@@ -86,12 +86,12 @@ def main(arguments: list[str] | None = None) -> int:
     with stage() as (_, fleet):
         from bots.tests.proof.broker_kill import now
         from exchanges.core.candles import from_ms, to_ms
-        from tradingbot.liveness import WORKER, last_heartbeat
+        from tradingbot.tests.pulse import worker_was_heard
 
         runs = start_runs(options.runs)
         for name in ("worker0", "beat0", "beat1"):
             fleet.start(name)
-        wait_until(lambda: last_heartbeat(WORKER) is not None, START_SECONDS, "no heartbeat")
+        wait_until(worker_was_heard, START_SECONDS, "no heartbeat")
         step = int(STEP.total_seconds() * 1000)
         began = from_ms(to_ms(now()) // step * step)
         luck = trouble(fleet, Random(options.seed), time.monotonic() + options.ticks)

@@ -197,12 +197,12 @@ def main(arguments: list[str] | None = None) -> int:
     options, began = parse(arguments), time.monotonic()
     chance, held = Random(options.seed), int(options.absence / SINK_EVERY)
     with stage(options.postgres, EXITS_SCAN_SECONDS=str(TICK_SECONDS)) as (broker, fleet):
-        from tradingbot.liveness import WORKER, last_heartbeat
+        from tradingbot.tests.pulse import worker_was_heard
 
         runs = Runs(options.runs, held)
         for name in (*(f"worker{number}" for number in range(options.workers)), "beat"):
             fleet.start(name)
-        wait_until(lambda: last_heartbeat(WORKER) is not None, START_SECONDS, "no heartbeat")
+        wait_until(worker_was_heard, START_SECONDS, "no heartbeat")
         # Each worker has seen each market once: cold candles of the demo market take long to compute.
         marker = runs.make_due()
         wait_until(lambda: not runs.waiting(marker), GIVE_UP, "rows are due without any kill")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bots.tests.proof.surroundings import prepare
-from tradingbot.supervise.broker import server_binary
+from tradingbot.tests import servers
 from tradingbot.tests.places import PROJECT
 
 START_SECONDS = 60.0
@@ -27,7 +27,7 @@ class Broker:
     """Redis on a Unix socket that writes nothing down: killed, it forgets every message."""
 
     def __init__(self, folder: Path) -> None:
-        binary = server_binary()
+        binary = servers.server_binary()
         if binary is None:
             raise SystemExit("no Redis or Valkey server on this machine")
         self.socket = folder / "redis.sock"
@@ -140,8 +140,6 @@ def stage(postgres: bool = False, **environment: str) -> Iterator[tuple[Broker, 
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         url = ""
         if postgres:
-            from tradingbot.tests import servers
-
             url = stack.enter_context(servers.postgres())
         prepare(folder, url)
         from django.core.management import call_command
