@@ -140,8 +140,12 @@ def test_reader_may_not_ask_for_work(alice: User) -> None:
 
 
 def test_broker_that_is_away_does_not_fail_the_request(alice: User) -> None:
+    rung: list[Any] = []
+
     class Away:
         def apply_async(self, **options: Any) -> None:
+            rung.append(options["args"])
             raise OperationalError("no broker")
 
     ring(Away(), 1)
+    assert rung == [(1,)]
