@@ -20,7 +20,8 @@ class SteadyConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.connection_errors = (*self.conninfo.connection_errors, AttributeError)
+        known: tuple[type[BaseException], ...] = vars(self)["connection_errors"]
+        self.connection_errors = (*known, AttributeError)
 
     def ensure_connected(self, conn: Any) -> Any:
         conn.ensure_connection = partial(conn.ensure_connection, interval_max=RETRY_SECONDS)
