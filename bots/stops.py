@@ -15,7 +15,7 @@ from bots.core.intent import Purpose
 from bots.core.limits import Limits
 from bots.core.order_state import OrderState
 from bots.core.risk import Gate, Situation
-from bots.core.stop_order import ON_THE_WAY_DOWN, Stop, misplaced, stop_intent, stop_of
+from bots.core.stop_order import DECISION_KEY, ON_THE_WAY_DOWN, Stop, misplaced, stop_intent, stop_of
 from bots.models import BotRun, Decision, Order, RunPosition, Status
 from bots.orders import Cause
 from bots.situation import Ambient, limits_of, worst_gate
@@ -30,8 +30,7 @@ from strategies.core.signals import Action
 PATIENCE = timedelta(seconds=4)
 #: A level that climbs is followed no more often than this: each move leaves the exchange without a stop for a moment.
 MOVE_EVERY = timedelta(seconds=5)
-#: Decisions of this kind put an order there that may never sell: they are no wish to sell now.
-KEY = "risk:stop:"
+KEY = DECISION_KEY
 
 
 def standing(run: BotRun) -> Order | None:

@@ -13,6 +13,8 @@ from exchanges.core.decimals import ONE
 from exchanges.core.market import Market
 from exchanges.core.orders import OrderType, Side, StopStyle
 
+#: How the decisions begin that put an order there: they are no wish to sell now, and the order may never sell.
+DECISION_KEY = "risk:stop:"
 #: What a stop order on the exchange stands for; a target is watched.
 ON_THE_WAY_DOWN = frozenset({Code.STOP_LOSS, Code.BREAK_EVEN, Code.TRAILING_STOP})
 

@@ -7,6 +7,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from accounts.models import User
 from bots.core.position import Position
 from bots.core.risk import Gate
+from bots.core.stop_order import DECISION_KEY
 from bots.ledger import position_of
 from bots.models import BotRun, Decision, Level, Status, TradingGate
 from bots.queries.shapes import Halted, LastDecision, Page, PositionView, RunFilter, RunView
@@ -59,7 +60,8 @@ def _views(runs: Sequence[BotRun]) -> list[RunView]:
 
 
 def _last_decisions(ids: Iterable[int]) -> dict[int, Decision]:
-    return _newest(ids, Decision.objects.all())
+    # That a stop was put on the exchange explains nothing about holding or trading: the page tells it by itself.
+    return _newest(ids, Decision.objects.exclude(decision_key__startswith=DECISION_KEY))
 
 
 def latest_prices(ids: Iterable[int]) -> dict[int, Decision]:

@@ -32,6 +32,8 @@ def test_a_resting_stop_and_a_watched_target_are_told_apart(alices: Client, alic
     assert "What protects this position" in page
     assert f'<a href="/app/orders/{order.pk}/">rests on the exchange</a>' in page
     assert "watched from here" in page
+    # Why it holds is the strategy's word, not that a stop was put there.
+    assert "The price reached the stop-loss" not in page.split('<nav class="tabs"')[0]
     life = text(alices.get(f"/app/orders/{order.pk}/"))
     assert "until it is filled or called back" in life
     assert "Set off at" in life
