@@ -1,6 +1,6 @@
 """Drift reports from plan to evidence: which days are due, one day carried out by a worker, a day asked for again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -44,6 +44,8 @@ TRIES: Final = 3
 RETRY_AFTER: Final = timedelta(hours=6)
 #: Candles that one report may download: a day of seconds.
 MOST_DOWNLOADED: Final = 100_000
+#: Between two signs of life: a report of a day of seconds may take minutes.
+PULSE: Final = timedelta(seconds=10)
 GRID: Final = "This strategy works several orders at once; such a day is not compared yet."
 RESTING: Final = "Its entries rest at a limit until the market comes to them; such a day is not compared yet."
 Clock = Callable[[], datetime]
@@ -53,18 +55,22 @@ class Unwanted(Exception):
     """The work was canceled, or another worker has taken it over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
     """One attempt at one row; every sign of life may end it."""
 
     row: DriftReport
     attempt: int
     clock: Clock
+    told: datetime
 
-    def tell(self) -> None:
-        """Raises Unwanted."""
-        if not DriftReport.objects.beat(self.row.pk, self.attempt, self.clock()):
-            raise Unwanted
+    def pulse(self) -> None:
+        """A sign of life now and then; raises Unwanted."""
+        at = self.clock()
+        if at - self.told >= PULSE:
+            self.told = at
+            if not DriftReport.objects.beat(self.row.pk, self.attempt, at):
+                raise Unwanted
 
 
 def submit(run: BotRun, day: date, at: datetime, actor: Actor) -> DriftReport:
@@ -114,9 +120,12 @@ def plan(at: datetime) -> int:
     room: dict[int, int] = {}
     queued = 0
     for day in days:
+        known = _known(day)
         for run in _lived(day):
+            if not _wanted(known.get(run.pk, []), at):
+                continue
             left = room.setdefault(run.user_id, QUOTA - _unfinished(run.user_id))
-            if left > 0 and _wanted(run, day, at):
+            if left > 0:
                 _queue(run, day, at)
                 room[run.user_id], queued = left - 1, queued + 1
     return queued
@@ -133,11 +142,19 @@ def _unfinished(user_id: int) -> int:
     return DriftReport.objects.unfinished().filter(run__user=user_id).count()
 
 
-def _wanted(run: BotRun, day: date, at: datetime) -> bool:
-    rows = list(DriftReport.objects.filter(run=run, day=day).values_list("state", "finished_at"))
-    if not all(state == JobState.FAILED for state, _ in rows):
+def _known(day: date) -> dict[int, list[tuple[str, datetime | None]]]:
+    """Per run the (state, end) of the day's reports: one statement for any number of runs."""
+    found: dict[int, list[tuple[str, datetime | None]]] = {}
+    for run_id, state, ended in DriftReport.objects.filter(day=day).values_list("run", "state", "finished_at"):
+        found.setdefault(run_id, []).append((state, ended))
+    return found
+
+
+def _wanted(reports: Sequence[tuple[str, datetime | None]], at: datetime) -> bool:
+    """Never compared, or failed a while ago and not too often."""
+    if not all(state == JobState.FAILED for state, _ in reports) or len(reports) >= TRIES:
         return False
-    return not rows or (len(rows) < TRIES and at - max(finished for _, finished in rows) > RETRY_AFTER)
+    return all(ended is None or at - ended > RETRY_AFTER for _, ended in reports)
 
 
 def waiting(at: datetime) -> list[int]:
@@ -150,7 +167,8 @@ def run(report_id: int, clock: Clock) -> bool:
     attempt = DriftReport.objects.claim(report_id, worker_name(), clock())
     if attempt is None:
         return False
-    work = Work(DriftReport.objects.select_related("run", "run__strategy").get(pk=report_id), attempt, clock)
+    row = DriftReport.objects.select_related("run", "run__strategy").get(pk=report_id)
+    work = Work(row, attempt, clock, clock())
     try:
         facts = carry_out(work)
     except Unwanted:
@@ -177,7 +195,7 @@ def carry_out(work: Work) -> dict[str, Any]:
     strategy = strategies.rebuild(row.run.strategy.name, row.run.params)
     warmup = strategy.warmup_on(timeframe_ms(row.run.timeframe))
     candles = _candles(row.run, row.day, _since(row.run, row.day, lived, warmup), at)
-    work.tell()
+    work.pulse()
     signals = strategy.signals(candles)
     known = {"data_sha256": data_sha256(candles), "engine": DRIFT_VERSION}
     limits = limits_of(row.run)
@@ -193,7 +211,7 @@ def carry_out(work: Work) -> dict[str, Any]:
         limits=limits,
         step_ms=timeframe_ms(row.run.timeframe),
     )
-    return {**known, **_told(compare(_with_highest(lived, candles, first), tape))}
+    return {**known, **_told(compare(_with_highest(lived, candles, first), tape, work.pulse))}
 
 
 def not_replayed(signals: Signals, limits: Limits) -> str:
@@ -276,12 +294,3 @@ def _with_highest(lived: Lived, candles: Candles, first: int) -> Lived:
     seen = from_float(float(highs.max())) if len(highs) else lived.start.position.entry_price
     highest = max(lived.start.position.entry_price, seen)
     return replace(lived, start=replace(lived.start, highest=highest))
-
-
-def days_of(run: BotRun, at: datetime, count: int) -> list[date]:
-    """The run's last days that are over, the newest first."""
-    last = (at - timedelta(days=1)).date()
-    ended = last_day(run)
-    newest = last if ended is None else min(last, ended)
-    days = [newest - timedelta(days=back) for back in range(count)]
-    return [day for day in days if day >= first_day(run)]

@@ -8,7 +8,7 @@ replay of the whole day from its beginning.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -29,18 +29,21 @@ from exchanges.core.orders import Side
 
 #: Differences whose money is computed; the money of any further ones is in the remainder.
 MOST_VALUED: Final = 2_000
+#: The same bound in what the replays may cost together: some minutes.
+MOST_STEPS: Final = 2_000_000
+Pulse = Callable[[], None]
 
 
-def compare(lived: Lived, tape: Tape) -> Drift:
-    """Raises NoCandles where there is nothing to replay."""
+def compare(lived: Lived, tape: Tape, pulse: Pulse = lambda: None) -> Drift:
+    """Raises NoCandles where there is nothing to replay; ``pulse`` is called again and again, and may end it."""
     if len(tape.candles) <= tape.first:
         raise NoCandles("Expected stored candles of the day, was none.")
-    return _Comparison(lived, tape).drift()
+    return _Comparison(lived, tape, pulse).drift()
 
 
 class _Comparison:
-    def __init__(self, lived: Lived, tape: Tape) -> None:
-        self.lived, self.tape = lived, tape
+    def __init__(self, lived: Lived, tape: Tape, pulse: Pulse) -> None:
+        self.lived, self.tape, self.pulse = lived, tape, pulse
         self.evidence = Evidence(lived, tape)
         before = from_float(float(tape.candles.close[tape.first - 1]))
         self.opened = lived.capital + lived.start.position.profit(before)
@@ -123,7 +126,8 @@ class _Comparison:
         return slot, 0 if order.first_try and asked == slot else 1
 
     def _meet(self, state: State, place: Place, group: Sequence[Atom]) -> State:
-        if self.valued >= MOST_VALUED:
+        self.pulse()
+        if self.valued >= MOST_VALUED or self.walk.steps >= MOST_STEPS:
             self.walk.blind, self.expected = True, ZERO
         act = self.walk.act(state, place)
         first = group[0] if group else None

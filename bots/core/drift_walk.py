@@ -79,6 +79,8 @@ class Walk:
         self.mark = from_float(float(tape.candles.close[-1]))
         #: Once too much has been computed: every end is worth nothing.
         self.blind = False
+        #: Acts so far: what a report costs.
+        self.steps = 0
 
     def begin(self, start: Memory) -> State:
         """The state at the day's start; closed trades before it are folded as the live run folded them."""
@@ -96,6 +98,7 @@ class Walk:
     def run(self, state: State, place: Place) -> Iterator[State]:
         """The state after each act of the replay, from here on."""
         while (found := self.upcoming(state, place)) is not None:
+            self.steps += 1
             act = self.act(state, found)
             if act is not None:
                 state = self.apply(state, found, [act.fact], act.code)

@@ -16,6 +16,7 @@ from bots.core.codes import Code
 from bots.core.drift_terms import Heard, Lived, LiveFill, LiveOrder, Memory
 from bots.core.position import Position, book
 from bots.models import BotRun, Decision, EquityPoint, Fill, Order
+from bots.models.drift import first_day, last_day
 from bots.situation import limits_of
 from exchanges.core import demo
 from exchanges.core.candles import timeframe_ms
@@ -162,3 +163,11 @@ def _signs(begin: datetime, end: datetime) -> list[datetime]:
     """When somebody was at work: points of any run's equity curve are written by the same workers."""
     points = EquityPoint.objects.filter(at__gte=begin - AROUND, at__lt=end + AROUND)
     return list(points.order_by("at").values_list("at", flat=True).distinct())
+
+
+def days_over(run: BotRun, at: datetime, count: int) -> list[date]:
+    """The run's last days that are over, the newest first."""
+    last, ended = (at - DAY).date(), last_day(run)
+    newest = last if ended is None else min(last, ended)
+    days = [newest - back * DAY for back in range(count)]
+    return [day for day in days if day >= first_day(run)]

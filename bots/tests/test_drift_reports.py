@@ -52,6 +52,16 @@ def test_every_day_that_is_over_is_planned_once(alice: User) -> None:
     assert rows(run) == [("01-15", 1, "queued"), ("01-16", 1, "queued")]
 
 
+def test_planning_takes_as_many_statements_for_many_runs_as_for_one(
+    alice: User, django_assert_num_queries: Any
+) -> None:
+    for _ in range(3):
+        start_run(alice)
+    drift.plan(NIGHT)
+    with django_assert_num_queries(2 * drift.LOOK_BACK):
+        assert drift.plan(NIGHT) == 0
+
+
 def test_a_day_is_not_over_before_its_last_candle_can_be_asked_for(alice: User) -> None:
     start_run(alice)
     assert drift.plan(START + SECOND + timedelta(minutes=5)) == 0
@@ -138,7 +148,8 @@ def test_a_report_that_was_taken_over_is_dropped(alice: User, stage: Stage, monk
         return loaded(*args)
 
     monkeypatch.setattr(drift, "_candles", stolen)
-    assert drift.run(row.pk, lambda: NIGHT)
+    seconds = iter(range(0, 10_000, 11))
+    assert drift.run(row.pk, lambda: NIGHT + timedelta(seconds=next(seconds)))
     row.refresh_from_db()
     assert (row.state, row.document) == ("running", None)
 

@@ -13,7 +13,7 @@ from bots.api.drift_schemas import DriftDayOut
 from bots.management.console import RunCommand, how_many
 from bots.models import BotRun, DriftReport, JobState
 from bots.queries import drift as reports
-from bots.queries import runs
+from bots.queries import drift_day, runs
 from bots.queries.drift import DriftView
 
 
@@ -37,7 +37,7 @@ class Command(RunCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         run, at = runs.run_model(None, options["run"]), self.at(options)
-        days = [options["day"]] if options["day"] else drift.days_of(run, at, options["days"])
+        days = [options["day"]] if options["day"] else drift_day.days_over(run, at, options["days"])
         found = [self._compared(run, day, options) for day in days]
         documents = [DriftDayOut.model_validate(view).model_dump(mode="json") for view in found]
         self.emit({"items": documents}, [line for view in found for line in lines(view)])

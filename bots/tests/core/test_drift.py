@@ -6,17 +6,18 @@ from datetime import timedelta
 from decimal import Decimal as D
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.core import backtest
+from bots.core import backtest, drift
 from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
 from bots.core.drift import compare
 from bots.core.drift_terms import Cause, Lived, LiveFill, LiveOrder, Memory, Tape
 from bots.core.limits import Limits
 from bots.core.position import FillFact, fold
-from bots.tests.core.candles_cast import PLAIN, STRICT, limits, walks
+from bots.tests.core.candles_cast import PLAIN, STRICT, flat_candles, limits, signals, walks
 from exchanges.core.candles import Candles, from_ms
 from exchanges.core.fees import fee_of
 from exchanges.core.market import Market
@@ -123,3 +124,31 @@ def test_effects_add_up_to_the_whole_difference(case):
     assert found.live_pnl == ledger - CAPITAL
     assert found.replay_pnl == outcome.position.profit(mark)
     assert sum(found.counts().values()) == len(found.rows)
+
+
+def test_what_costs_too_much_stands_in_the_remainder(monkeypatch):
+    made = flat_candles([100, 101, 102, 103, 104, 105, 106, 107])
+    said = signals(8, entry=[1, 4], exit_=[2, 5])
+    asked = tape((made, said))
+    whole = compare(lived(), asked)
+    assert (len(whole.rows), whole.remainder) == (1, 0)
+    monkeypatch.setattr(drift, "MOST_VALUED", 1)
+    bounded = compare(lived(), asked)
+    assert bounded.difference == whole.difference == sum((row.effect for row in bounded.rows), bounded.remainder)
+    assert bounded.remainder != 0
+
+
+def test_a_pulse_that_says_no_ends_the_comparison():
+    class Enough(Exception):
+        pass
+
+    def pulse() -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        compare(lived(), tape((flat_candles([100, 101, 102, 103]), signals(4, entry=[1]))), pulse)
+
+
+def test_a_day_without_candles_cannot_be_compared():
+    with pytest.raises(backtest.NoCandles):
+        compare(lived(), replace(tape((flat_candles([100, 101]), signals(2))), first=2))
