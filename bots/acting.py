@@ -136,10 +136,10 @@ def decide_now(turn: Turn, cause: Cause, choose: Choose, ambient: Ambient) -> Ac
     """T1, T2, the one send and the look at what became of it, within a turn."""
     for order in turn.run.orders.filter(state=OrderState.PLANNED).select_related("run", "account").order_by("id"):
         # A dead worker wrote it down and never sent it: it is sent now if still fresh, else ended unsent.
-        _send(turn, order, ambient)
+        send(turn, order, ambient)
     placed = orders.decide_and_place(turn.run.pk, turn.epoch, cause, choose, turn.market, ambient, turn.now())
     if placed.order is not None:
-        _send(turn, placed.order, ambient)
+        send(turn, placed.order, ambient)
     return Acted(placed, placed.order)
 
 
@@ -243,7 +243,7 @@ def next_key(run: BotRun, key: str, at: datetime) -> str | None:
     return f"{root}:retry:{tried.count()}" if at - latest.at >= RETRY_EVERY else None
 
 
-def _send(turn: Turn, order: Order, ambient: Ambient) -> None:
+def send(turn: Turn, order: Order, ambient: Ambient) -> None:
     """Claim, send once, and look at once what became of it."""
     if orders.carry_out(order, turn.epoch, turn.exchange, turn.market, ambient, turn.actor, turn.now()):
         settle(order, turn)

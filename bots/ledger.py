@@ -6,9 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Subquery
+from django.db.models import Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from bots.core import grid
+from bots.core.intent import GRID, line_of
 from bots.core.order_state import FINAL, OrderState
 from bots.core.position import FillFact, Position, book, fold
 from bots.models import BotRun, Fill, Order, RunPosition, TradeLog
@@ -86,7 +88,7 @@ def _book(order: Order, row: RunPosition, report: FillReport, at: datetime) -> N
         booked_at=at,
     )
     before = position_of(row)
-    booked = book(before, fact(fill), run.base, run.quote)
+    booked = book(before, grid.of_lot(_lot_before(fill), fact(fill)), run.base, run.quote)
     _store(row, booked.position, fill.pk)
     if booked.position.opened_at not in (None, before.opened_at):
         row.peak_price = report.price
@@ -143,6 +145,35 @@ def stakes_of(run: BotRun) -> tuple[Decimal, ...]:
     return tuple(order.average for order in bought.order_by("id") if order.average is not None)
 
 
+def lots_of(run: BotRun) -> dict[int, Position]:
+    """What each line of a grid holds: the fold of its own fills since everything was last sold."""
+    lots: dict[int, Position] = {}
+    for fill in _of_lines(run).select_related("order").order_by("id"):
+        lots = grid.fold_lots(lots, fill.order.intent.slot_leg, fact(fill), run.base, run.quote)
+    return lots
+
+
+def _of_lines(run: BotRun) -> QuerySet[Fill]:
+    lines = Q(order__slot__contains=f":{GRID}")
+    all_sold = Fill.objects.filter(~lines, run=run, side=Side.SELL.value).order_by("-id").values("id")[:1]
+    return Fill.objects.filter(lines, run=run, id__gt=Coalesce(Subquery(all_sold), 0))
+
+
+def _lot_before(fill: Fill) -> Position:
+    """The lot of the fill's own line before it; nothing for an order of no line, which is priced at the average."""
+    if line_of(fill.order.intent.slot_leg) is None or fill.side == Side.BUY:
+        return Position()
+    earlier = _of_lines(fill.run).filter(order__slot=fill.order.slot, id__lt=fill.pk)
+    facts = (fact(one) for one in earlier.select_related("order").order_by("id"))
+    return fold(facts, fill.run.base, fill.run.quote)
+
+
 def refold(run: BotRun) -> Position:
     """The position from all of the run's fills: what the cached row must equal."""
-    return fold((fact(fill) for fill in run.fills.select_related("order").order_by("id")), run.base, run.quote)
+    position, lots = Position(), dict[int, Position]()
+    for fill in run.fills.select_related("order").order_by("id"):
+        leg, one = fill.order.intent.slot_leg, fact(fill)
+        own = lots.get(line, Position()) if (line := line_of(leg)) is not None else Position()
+        position = book(position, grid.of_lot(own, one), run.base, run.quote).position
+        lots = grid.fold_lots(lots, leg, one, run.base, run.quote)
+    return position

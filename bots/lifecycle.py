@@ -14,6 +14,7 @@ from accounts import audit
 from accounts.audit import Actor
 from accounts.models import User
 from bots import capital
+from bots.core import grid
 from bots.core.limits import LimitError, completed, parse_limits
 from bots.core.risk import Permit
 from bots.models import BotRun, Mode, RunPosition, Status, TradingAccount
@@ -26,6 +27,7 @@ from exchanges.models import ExchangeKey, SimulatedWallet
 from strategies import operations as strategy_rows
 from strategies import queries as strategies
 from strategies.core.parameters import ParameterError, as_json
+from strategies.core.plan import Grid
 from strategies.core.strategy import BaseStrategy, UnknownStrategy
 from strategies.models import Strategy
 
@@ -91,6 +93,10 @@ def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     strategy, built = _checked_strategy(wanted, at)
     params, limits = as_json(built.params), _checked_limits(wanted, built)
     market = _checked_market(wanted, at)
+    if wrong := grid.problems(built.plan, wanted.capital, market, parse_limits(limits)):
+        raise Invalid("invalid_grid", " ".join(wrong.values()), wrong)
+    if isinstance(built.plan, Grid) and wanted.mode == Mode.LIVE:
+        raise NotPermitted("live_unsupported", "A grid trades on paper only: several live orders a run are not proven.")
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
     checked = Checked(strategy, params, limits, market, key)
     for _ in range(LOOKS):

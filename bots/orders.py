@@ -23,7 +23,7 @@ from bots.core.risk import Situation, check
 from bots.ledger import locked_position
 from bots.models import ACTIVE, BotRun, Decision, Order, OrderEvent, TradingAccount
 from bots.situation import Ambient, gates_against, situation
-from exchanges.core.decimals import ZERO
+from exchanges.core.decimals import ONE, ZERO
 from exchanges.core.errors import DuplicateOrder, ExchangeFault, RateLimited, Refused
 from exchanges.core.market import Market
 from exchanges.core.orders import OrderReport, Side
@@ -222,6 +222,7 @@ def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at:
         open_orders=max(0, now.open_orders - 1),
         orders_last_minute=max(0, now.orders_last_minute - 1),
         selling=now.selling - (intent.amount if intent.side is Side.SELL else ZERO),
+        buying=now.buying - (intent.notional * (ONE + market.taker_fee) if intent.side is Side.BUY else ZERO),
     )
     return check(intent, others)
 

@@ -13,9 +13,9 @@ from bots import breakers
 from bots.core.intent import Purpose
 from bots.core.limits import Limits, parse_limits, tightest
 from bots.core.risk import Gate, Permit, Situation
-from bots.ledger import position_of, stakes_of
+from bots.ledger import lots_of, position_of, stakes_of
 from bots.models import Arming, BotRun, Level, Mode, Order, RiskLimits, RunPosition, Status, TradingGate
-from exchanges.core.decimals import ZERO
+from exchanges.core.decimals import ONE, ZERO
 from exchanges.core.market import Market
 from exchanges.core.orders import Quote, Side
 from exchanges.models import ExchangeKey
@@ -32,6 +32,8 @@ class Ambient:
     free_quote: Decimal | None = None
     stale: bool = False
     skew: timedelta | None = None
+    #: Whether the run works a grid, so that what each line holds is asked for.
+    lines: bool = False
 
 
 def levels_of(run: BotRun) -> Q:
@@ -112,16 +114,24 @@ def exposure_of_others(run: BotRun) -> Decimal:
     return cost + sum(((amount - filled) * price for amount, filled, price in planned), ZERO)
 
 
-def orders_in_flight(run: BotRun) -> dict[str, Any]:
-    """What the account's orders that are not final say: how many, the busy legs, what the run's own may still sell."""
+def orders_in_flight(run: BotRun, market: Market) -> dict[str, Any]:
+    """What the account's orders that are not final say: how many, the busy legs, what the run's own may still do."""
     rows = Order.objects.filter(account_id=run.account_id).live()
-    live = list(rows.values_list("slot", "run_id", "side", "amount", "filled"))
+    names = ("slot", "run_id", "side", "amount", "filled", "price", "limit_price", "rests")
+    live = list(rows.values_list(*names))
     prefix = f"{run.account_id}:{run.symbol}:"
-    mine = (amount - filled for _, of, side, amount, filled in live if of == run.pk and side == Side.SELL)
+    mine = [row for row in live if row[1] == run.pk]
+    sells = (amount - filled for _, _, side, amount, filled, *_ in mine if side == Side.SELL)
+    buys = (
+        (amount - filled) * (limit if rests and limit is not None else price)
+        for _, _, side, amount, filled, price, limit, rests in mine
+        if side == Side.BUY
+    )
     return {
         "open_orders": len(live),
-        "busy_legs": frozenset(slot.removeprefix(prefix) for slot, *_ in live if slot.startswith(prefix)),
-        "selling": sum(mine, ZERO),
+        "busy_legs": frozenset(row[0].removeprefix(prefix) for row in live if row[0].startswith(prefix)),
+        "selling": sum(sells, ZERO),
+        "buying": sum(buys, ZERO) * (ONE + market.taker_fee),
     }
 
 
@@ -144,7 +154,8 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         price=price,
         cash=run.capital + position.cash,
         ask=ambient.quote.price_for(Side.BUY),
-        stakes=stakes_of(run) if holding else (),
+        stakes=stakes_of(run) if holding and not ambient.lines else (),
+        lots={line: lot.amount for line, lot in lots_of(run).items()} if ambient.lines else {},
         bid=ambient.quote.bid,
         equity=equity,
         peak_equity=max(row.peak_equity or run.capital, equity),
@@ -162,5 +173,5 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         skew=ambient.skew,
         banned_until=run.account.banned_until,
         breakers=breakers.standing(run, limits, of_user, books, at),
-        **orders_in_flight(run),
+        **orders_in_flight(run, market),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bots import acting, opinions, stops
+from bots import acting, grid_turn, opinions, stops
 from bots.acting import Moment
 from bots.core import sizing
 from bots.core.codes import MEANING, Code
@@ -18,6 +18,7 @@ from exchanges import market_data
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
 from exchanges.core.market import Market
+from strategies.core.plan import Grid
 from strategies.core.signals import Action
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,9 @@ def index_to_act_on(run: BotRun, voice: Voice, first: int, market: Market, at: d
         leaving = next((index for index in unseen if voice.signals.exit[index] and ready[index]), None)
         if leaving is not None or voice.signals.plan is None:
             return leaving
+    if isinstance(voice.signals.plan, Grid):
+        # On every candle it looks whether what should rest does.
+        return last if ready[last] else None
     step = timeframe_ms(run.timeframe)
     for index in unseen:
         recent = to_ms(at) - int(voice.candles.opened_at[index]) - step <= LATE.total_seconds() * 1000
@@ -197,6 +201,8 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         candle_key(opinion.candle_opened_at), "tick", opinion.candle_opened_at, dict(opinion.indicators), opinion.close
     )
     try:
+        if isinstance(opinion.plan, Grid) and not (opinion.exit and run.held > 0):
+            return _worked(grid_turn.work(run, opinion.plan, opinion, at, stale=stale), report)
         acted = acting.act(run, cause, lambda now: decide(opinion, now), at, stale=stale, full_exit=opinion.exit)
     except ExchangeFault as fault:
         report.faults.append(_wait([run], MarketKey(run.exchange, run.symbol, run.timeframe), fault, at))
@@ -214,6 +220,12 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         report.orders.append(acted.order.pk)
         stops.protect(run.pk, at)
     return True
+
+
+def _worked(placed: list[int] | None, report: TickReport) -> bool:
+    report.orders += placed or []
+    report.decisions += 1 if placed is not None else 0
+    return placed is not None
 
 
 def _seen(runs: Iterable[BotRun], candles: Candles, at: datetime) -> None:

@@ -10,7 +10,7 @@ from bots.acting import Moment
 from bots.core import protection, sizing
 from bots.core.codes import MEANING, Code
 from bots.core.decision import Decided, exit_intent, judged
-from bots.core.intent import Purpose
+from bots.core.intent import GRID, Purpose
 from bots.core.risk import Gate, Situation
 from bots.models import BotRun, Decision, Order, RunPosition, Status
 from bots.models.run import BotRunQuerySet
@@ -135,7 +135,8 @@ def wish_to_sell(run: BotRun, market: Market, quote: Quote, at: datetime) -> Wis
     if code is not None:
         return _again(run, Wish(f"risk:{code.value}:{since}", code, _told(code, quote, set_off), Purpose.STOP), at)
     sells = Decision.objects.filter(run=run, action=Action.SELL.value).exclude(code=Code.DATA_STALE.value)
-    last = sells.exclude(decision_key__startswith=stops.KEY).first()
+    # What a line of a grid sells is not an exit from the position, nor is a stop that rests.
+    last = sells.exclude(decision_key__startswith=stops.KEY).exclude(decision_key__contains=f":{GRID}").first()
     if last is None or (run.position.opened_at and last.at < run.position.opened_at):
         return None
     if last.order is not None and last.order.ended_at is None:

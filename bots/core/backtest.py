@@ -5,10 +5,11 @@ from datetime import datetime
 
 import numpy as np
 
-from bots.core import backtest_judged, backtest_limit, backtest_plain
+from bots.core import backtest_grid, backtest_judged, backtest_limit, backtest_plain
 from bots.core.backtest_terms import Outcome, Terms
 from bots.core.position import Position
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
+from strategies.core.plan import Grid
 from strategies.core.signals import Signals
 from strategies.core.strategy import BaseStrategy
 
@@ -65,6 +66,8 @@ def run(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     """
     if len(candles) < 2:
         return Outcome([], None, Position(), [])
+    if isinstance(signals.plan, Grid):
+        return backtest_grid.walk(candles, signals, terms)
     if terms.limits.entries_rest:
         return backtest_limit.walk(candles, signals, terms)
     if signals.plan is None and backtest_plain.is_plain(terms):

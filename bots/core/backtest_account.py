@@ -141,8 +141,12 @@ class Account:
             )
         )  # fmt: skip
         self.kept, self.stakes = None, []
+        self._remember(kept.entry, index, pnl, code)
+
+    def _remember(self, entry: int, index: int, pnl: Decimal, code: Code) -> None:
+        """What the protections ask for, after a sell."""
         if self.breakers:
-            self._judge(from_ms(int(self.candles.opened_at[kept.entry])), index, pnl, code)
+            self._judge(from_ms(int(self.candles.opened_at[entry])), index, pnl, code)
         if pnl < 0:
             self.loss_streak, self.last_loss = self.loss_streak + 1, int(self.candles.opened_at[index])
         else:

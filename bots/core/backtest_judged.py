@@ -1,8 +1,5 @@
 """The long way through a backtest: every order is put to `bots.core.risk`, still only where something can happen."""
 
-from bisect import bisect_right
-from decimal import Decimal
-
 import numpy as np
 
 from bots.core import sizing
@@ -10,10 +7,10 @@ from bots.core.backtest_account import Account, opinion_on
 from bots.core.backtest_terms import Outcome, Terms
 from bots.core.backtest_touch import Guard, Touch, protects
 from bots.core.decision import decide
+from bots.core.equity_memory import EquityMemory
 from exchanges.core.candles import Candles
-from exchanges.core.decimals import ZERO, from_float
+from exchanges.core.decimals import from_float
 from exchanges.core.orders import Side
-from strategies.core.indicators import DAY_MS
 from strategies.core.signals import Signals
 
 
@@ -33,11 +30,7 @@ class Judged:
         self.account = Account(candles, terms, signals.plan)
         self.guard: Guard | None = None
         self.guarded = protects(terms.limits)
-        # Amount and cash as they were from which candle's close on: what equity was at any earlier close.
-        self.since = [0]
-        self.states: list[tuple[Decimal, Decimal]] = [(ZERO, terms.capital)]
-        self.peak = terms.capital
-        self.peak_until = 0
+        self.memory = EquityMemory(candles, terms)
 
     def watch(self, before: int) -> None:
         """Sell at every protection that is touched before that candle."""
@@ -51,7 +44,7 @@ class Judged:
         price = self.terms.fill_price(touch.price, Side.SELL)
         if sizing.flat(self.account.position.amount, price, self.terms.market):
             return
-        now = self.account.situation(touch.candle, price, price, *self._memory(touch.candle))
+        now = self.account.situation(touch.candle, price, price, *self.memory.as_of(touch.candle))
         if self.account.protect(now, touch.candle, touch.code):
             self._changed(touch.candle)
 
@@ -66,43 +59,15 @@ class Judged:
         if not (entry if flat else self.signals.exit[signal] or (scaled and entry)):
             return
         ask = self.terms.fill_price(opened, Side.BUY)
-        now = account.situation(index, price, opened, *self._memory(index), ask=ask)
+        now = account.situation(index, price, opened, *self.memory.as_of(index), ask=ask)
         if account.carry_out(decide(opinion_on(self.signals, self.candles, signal), now), index):
             self._changed(index)
 
     def _changed(self, index: int) -> None:
-        self._raise_peak(index)
         amount = self.account.position.amount
-        self.since.append(index)
-        self.states.append((amount, self.account.cash))
+        self.memory.changed(index, amount, self.account.cash)
         self.guard = self._guard(index) if amount and self.guarded else None
 
     def _guard(self, index: int) -> Guard:
         account = self.account
         return Guard(index, account.position.entry_price, self.terms, account.stakes[-1], self.guard)
-
-    def _memory(self, index: int) -> tuple[Decimal, Decimal]:
-        """(highest equity at any close before the candle, equity where its UTC day began)."""
-        limits = self.terms.limits
-        peak = self.peak
-        if limits.max_drawdown_pct is not None:
-            self._raise_peak(index)
-            peak = self.peak
-        day_start = self.terms.capital if limits.max_daily_loss is None else self._day_start(index)
-        return peak, day_start
-
-    def _raise_peak(self, before: int) -> None:
-        """Equity grows with the close while the amount stays: the highest close of the stretch decides."""
-        if before > self.peak_until and self.terms.limits.max_drawdown_pct is not None:
-            amount, cash = self.states[-1]
-            highest = from_float(self.candles.close[self.peak_until : before].max()) if amount else ZERO
-            self.peak = max(self.peak, cash + amount * highest)
-            self.peak_until = before
-
-    def _day_start(self, index: int) -> Decimal:
-        midnight = int(self.candles.opened_at[index]) // DAY_MS * DAY_MS
-        before = int(np.searchsorted(self.candles.opened_at, midnight)) - 1
-        if before < 0:
-            return self.terms.capital
-        amount, cash = self.states[bisect_right(self.since, before) - 1]
-        return cash + amount * from_float(self.candles.close[before])

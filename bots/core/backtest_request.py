@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from bots.core import grid
 from bots.core.backtest_terms import Terms, unknown_market
 from bots.core.limits import LimitError, Limits, completed, parse_limits
 from exchanges.core.candles import timeframe_ms
@@ -138,7 +139,11 @@ def asked_for(given: Mapping[str, Any]) -> Asked:
     """From the API's fields; raises UnknownStrategy and RequestError."""
     kind = StrategyRegistry.get(str(given.get("strategy")))
     request = parse_request(given, kind)
-    return Asked(request, kind(**request.params))
+    asked = Asked(request, kind(**request.params))
+    # Without the market's own rules, which a worker learns: what no market would take.
+    if wrong := grid.problems(asked.strategy.plan, request.capital, request.terms().market, request.limits):
+        raise RequestError(wrong)
+    return asked
 
 
 def number(value: object) -> Decimal:

@@ -11,7 +11,7 @@ from bots.core.intent import OrderIntent, Purpose
 from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, Situation, check
 from exchanges.core.decimals import ONE, ZERO, ceil_to, floor_to, plain
 from exchanges.core.orders import OrderType, Side
-from strategies.core.plan import Plan, Scaling
+from strategies.core.plan import Grid, Plan, Scaling
 from strategies.core.signals import Action
 
 #: Of an account's free money, so that the price may move a little between the decision and the order.
@@ -64,6 +64,9 @@ def decide(opinion: Opinion, now: Situation) -> Decided:
     holding = not sizing.flat(now.position.amount, now.price, now.market)
     if isinstance(opinion.plan, Scaling) and opinion.ready and opinion.entry and not (holding and opinion.exit):
         return _staked(opinion, opinion.plan, now, holding=holding)
+    if isinstance(opinion.plan, Grid) and not holding:
+        # Its entries are lines, never all of the money at once.
+        return Decided(Action.HOLD, Code.NO_SIGNAL, opinion.reason_flat)
     held = hold(opinion, holding=holding)
     if held is not None:
         return held

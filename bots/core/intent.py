@@ -8,6 +8,14 @@ from enum import StrEnum
 from bots.core.codes import Code
 from exchanges.core.orders import OrderType, Side
 
+#: Before the number of the line that an order of a grid works.
+GRID = "grid:"
+
+
+def line_of(leg: str) -> int | None:
+    """The line that an order works; None for any other order."""
+    return int(leg.removeprefix(GRID)) if leg.startswith(GRID) else None
+
 
 class Purpose(StrEnum):
     ENTRY = "entry"
@@ -46,7 +54,7 @@ class OrderIntent:
     @property
     def begins_position(self) -> bool:
         """An entry, unless it is one of several: a further stake, or a line of a grid, adds to what is held."""
-        several = self.slot_leg.startswith(("dca:", "grid:"))
+        several = self.slot_leg.startswith(("dca:", GRID))
         return self.purpose is Purpose.ENTRY and (not several or self.slot_leg == "dca:1")
 
 

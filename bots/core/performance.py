@@ -154,7 +154,8 @@ def equity_and_drawdown(
 
 def _fill_steps(outcome: Outcome, terms: Terms) -> tuple[Indices, Floats, Floats]:
     """(where the amount changes, the amount from there on, the money), one more than there are changes."""
-    fills, zero = outcome.fills, [ZERO]
+    # Booked by order, which within one look is not always by time.
+    fills, zero = sorted(outcome.fills, key=lambda fill: fill.candle), [ZERO]
     signed = [fill.amount if fill.side is Side.BUY else -fill.amount for fill in fills]
     spent = (amount * fill.price + fill.fee for amount, fill in zip(signed, fills, strict=True))
     # Added up exactly, so that what is sold to the last coin leaves nothing.
@@ -211,7 +212,7 @@ def candles_held(outcome: Outcome, count: int) -> int:
 
 def _candles_with_fills(fills: Sequence[LegFill], count: int) -> int:
     amount, since, candles = ZERO, 0, 0
-    for fill in fills:
+    for fill in sorted(fills, key=lambda fill: fill.candle):
         candles += fill.candle - since if amount else 0
         amount, since = amount + (fill.amount if fill.side is Side.BUY else -fill.amount), fill.candle
     return candles + (count - since if amount else 0)

@@ -14,7 +14,8 @@ class FillFact:
     """One execution as the ledger knows it; ``fee`` in ``fee_asset``, ``base``/``quote`` of its market.
 
     ``entered_at`` is when the entry that it belongs to was sent: an entry begins a new position, whatever dust an
-    earlier one left behind.
+    earlier one left behind. ``cost`` is the price that a sold lot of its own was bought at, ``cost_fees`` what it paid
+    in fees; None: the position's average and share.
     """
 
     side: Side
@@ -24,6 +25,8 @@ class FillFact:
     fee_asset: str
     executed_at: datetime
     entered_at: datetime | None = None
+    cost: Decimal | None = None
+    cost_fees: Decimal = ZERO
 
     @property
     def notional(self) -> Decimal:
@@ -101,20 +104,28 @@ def _bought(position: Position, fill: FillFact, fee_quote: Decimal, fee_base: De
 def _sold(position: Position, fill: FillFact, fee_quote: Decimal, fee_base: Decimal, fees: Decimal) -> Booked:
     gone = fill.amount + fee_base
     share = min(ONE, gone / position.amount) if position.amount > 0 else ONE
-    entry_fees = storable(position.open_fees * share)
-    gross = storable(gone * (fill.price - position.entry_price))
+    cost = position.entry_price if fill.cost is None else fill.cost
+    entry_fees = storable(position.open_fees * share) if fill.cost is None else fill.cost_fees
+    gross = storable(gone * (fill.price - cost))
     amount = position.amount - gone
     flat = amount == 0
     after = replace(
         position,
         amount=amount,
-        entry_price=ZERO if flat else position.entry_price,
+        entry_price=ZERO if flat else _left_at(position, gone, amount, fill.cost),
         realized=position.realized + gross,
         open_fees=ZERO if flat else position.open_fees - entry_fees,
         cash=position.cash + fill.notional - fee_quote,
         opened_at=None if flat else position.opened_at,
     )
     return Booked(after, gross - entry_fees - fees)
+
+
+def _left_at(position: Position, gone: Decimal, left: Decimal, cost: Decimal | None) -> Decimal:
+    """The average price of what is left when coins that were bought at ``cost`` are gone; None: at the average."""
+    if cost is None or left < 0:
+        return position.entry_price
+    return storable((position.amount * position.entry_price - gone * cost) / left)
 
 
 def fold(fills: Iterable[FillFact], base: str, quote: str, start: Position | None = None) -> Position:

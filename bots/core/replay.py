@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from bots.core import sizing
+from bots.core import backtest_grid, sizing
 from bots.core.backtest_account import Account, opinion_on
 from bots.core.backtest_terms import Outcome, Terms
 from bots.core.backtest_touch import protects, touched
@@ -13,11 +13,14 @@ from bots.core.protection import levels
 from exchanges.core.candles import Candles, from_ms
 from exchanges.core.decimals import ZERO, from_float
 from exchanges.core.orders import Side
+from strategies.core.plan import Grid
 from strategies.core.signals import Signals
 
 
 def replay(candles: Candles, signals: Signals, terms: Terms) -> Outcome:
     """Per candle: decide on the one that has just closed, fill at this one's open, watch its range, mark its close."""
+    if isinstance(signals.plan, Grid):
+        return backtest_grid.replay(candles, signals, terms)
     run = Replay(candles, signals, terms)
     for index in range(len(candles)):
         run.candle(index)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bots.core import breaker
 from bots.core.codes import Code
-from bots.core.intent import Denial, OrderIntent, Purpose
+from bots.core.intent import Denial, OrderIntent, Purpose, line_of
 from bots.core.situation import Gate as Gate
 from bots.core.situation import Permit as Permit
 from bots.core.situation import Situation as Situation
@@ -72,8 +72,10 @@ def clock_is_right(intent: OrderIntent, now: Situation) -> Denial | None:
 
 
 def slot_is_free(intent: OrderIntent, now: Situation) -> Denial | None:
-    # An entry waits for any order of the symbol; an exit only for another exit.
+    # An entry waits for any order of the symbol, an exit only for another exit; lines of a grid not for one another.
     busy = now.busy_legs if is_entry(intent) else now.busy_legs & {intent.slot_leg}
+    if is_entry(intent) and (line := line_of(intent.slot_leg)) is not None:
+        busy = frozenset(leg for leg in busy if line_of(leg) in (None, line))
     if busy:
         return Denial(Code.UNRESOLVED_ORDER, f"An earlier order is not settled yet ({', '.join(sorted(busy))}).")
     return None
@@ -147,7 +149,7 @@ def amount_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None
 
 def order_is_large_enough(intent: OrderIntent, now: Situation) -> Denial | None:
     price = intent.limit_price or intent.stop_price or intent.price
-    if not now.market.tradable(intent.amount, min(price, intent.price)):
+    if not now.market.tradable(intent.amount, price if intent.rests else min(price, intent.price)):
         least = f"{plain(now.market.min_notional)} {now.market.quote}"
         return Denial(Code.MIN_NOTIONAL, f"The order is worth {intent.notional:.8f}; the exchange wants {least}.")
     return None
@@ -185,7 +187,7 @@ def order_notional_within_limit(intent: OrderIntent, now: Situation) -> Denial |
 
 def position_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_position_notional
-    after = now.position.amount * intent.price + intent.notional
+    after = now.position.amount * intent.price + now.buying + intent.notional
     if is_entry(intent) and most is not None and after > most:
         return Denial(
             Code.MAX_EXPOSURE_SYMBOL, f"The position would be worth {plain(after)}; {plain(most)} is the limit."
@@ -195,7 +197,7 @@ def position_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
 
 def exposure_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
     most = now.limits.max_exposure
-    after = now.exposure + now.position.amount * intent.price + intent.notional
+    after = now.exposure + now.position.amount * intent.price + now.buying + intent.notional
     if is_entry(intent) and most is not None and after > most:
         return Denial(
             Code.MAX_EXPOSURE_ACCOUNT, f"Open positions would be worth {plain(after)}; {plain(most)} is the limit."
@@ -207,7 +209,8 @@ def money_is_there(intent: OrderIntent, now: Situation) -> Denial | None:
     if intent.side is Side.SELL:
         return None
     cost = intent.notional * (1 + now.market.taker_fee)
-    free = now.cash if now.free is None else min(now.cash, now.free)
+    own = now.cash - now.buying
+    free = own if now.free is None else min(own, now.free)
     # The last step's rounding may leave a hair between cash and cost; a whole tick's worth may not.
     if cost > free + now.market.price_tick * intent.amount:
         return Denial(

@@ -1,6 +1,7 @@
 """All that a decision of one run may know: its money, its position, its orders, and who permits what."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -39,7 +40,8 @@ class Situation:
     (None: not asked); ``exposure`` the user's other positions in this quote and mode; ``equity``,
     ``peak_equity`` and ``day_start_equity`` are the run's; ``selling`` what its sells in flight may still sell;
     ``ask`` what a buy would pay where ``price`` is what a sell would get; ``stakes`` what each entry into the open
-    position paid, the first one first, where a position has several.
+    position paid, the first one first, where a position has several; ``buying`` what its own buys in flight may still
+    cost; ``lots`` the amount that each line of a grid holds.
     """
 
     at: datetime
@@ -71,6 +73,8 @@ class Situation:
     bid: Decimal | None = None
     ask: Decimal | None = None
     stakes: tuple[Decimal, ...] = ()
+    buying: Decimal = ZERO
+    lots: Mapping[int, Decimal] = field(default_factory=dict)
 
     def price_for(self, side: Side) -> Decimal:
         return self.ask if side is Side.BUY and self.ask is not None else self.price

@@ -12,10 +12,11 @@ from bots.core.kernel_scores import Scores
 from bots.core.performance import day_ends
 from bots.core.report import data_facts
 from bots.core.sweep import Bounds, Sets, evaluate, folds_of, sets_of, verify
-from bots.core.sweep_plan import PROTECTIONS, SweepError, SweepPlan, parse_plan
+from bots.core.sweep_plan import PREFIX, PROTECTIONS, SweepError, SweepPlan, parse_plan
 from bots.core.sweep_ranking import WalkForward, caveats_of, deflated_sharpe, ranked, table, walked
 from exchanges.core.candles import Candles, from_ms, timeframe_ms
 from exchanges.core.market import Market
+from strategies.core.plan import Grid
 from strategies.core.strategy import BaseStrategy
 
 
@@ -49,6 +50,8 @@ def quest_of(given: Mapping[str, Any]) -> Quest:
     asked = asked_for(given)
     kind = type(asked.strategy)
     plan = parse_plan(given, kind)
+    if isinstance(asked.strategy.plan, Grid) and (swept := [name for name in plan.grid if name.startswith(PREFIX)]):
+        raise SweepError({f"grid.{name}": "Expected no such limit: a grid has a stop of its own." for name in swept})
     wrong = asked.request.limits.as_json().keys() - set(PROTECTIONS)
     if wrong:
         named = {f"limits.{name}": f"A sweep takes only {', '.join(PROTECTIONS)}." for name in wrong}

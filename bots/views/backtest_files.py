@@ -94,7 +94,7 @@ def _document(row: Backtest, document: Mapping[str, Any], shown: Shown) -> dict[
         "symbol": row.symbol,
         "timeframe": shown.timeframe,
         "tick": _tick(document["market"], shown.candles),
-        **drawn(shown.candles, shown.indicators, row.request["params"], marks),
+        **drawn(shown.candles, shown.indicators, row.strategy, row.request["params"], marks),
         "entry_price": None if held is None else float(held["entry_price"]),
     }
 

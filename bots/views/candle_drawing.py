@@ -6,15 +6,28 @@ from typing import Any
 import numpy as np
 
 from exchanges.core.candles import Candles, Floats
+from strategies import queries as strategies
+from strategies.core.errors import ParameterError
+from strategies.core.plan import Grid
 
 #: Indicators that have lines of their own to cross, by the parameter that sets them.
 THRESHOLDS = {"rsi": ("oversold", "overbought")}
 
 
+def levels_of(strategy: str, params: Mapping[str, Any]) -> list[float]:
+    """The lines of a grid; none for any other strategy, or one that cannot be built any more."""
+    try:
+        plan = strategies.rebuild(strategy, params).plan
+    except (strategies.UnknownStrategy, ParameterError):
+        return []
+    return [float(line) for line in plan.lines] if isinstance(plan, Grid) else []
+
+
 def drawn(
-    candles: Candles, indicators: Mapping[str, Floats], params: Mapping[str, Any], marks: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Indicators on the price's scale lie over the candles, the others in panes below."""
+    candles: Candles, indicators: Mapping[str, Floats], strategy: str, params: Mapping[str, Any],
+    marks: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """Indicators on the price's scale lie over the candles, the others in panes below; a grid's lines lie across."""
     times = (candles.opened_at // 1000).tolist()
     columns = {name: column for name, column in indicators.items() if name != "close"}
     over = [name for name, column in columns.items() if _at_price(column, candles)]
@@ -27,6 +40,7 @@ def drawn(
             if name not in over
         ],
         "markers": marks,
+        "levels": levels_of(strategy, params),
     }
 
 

@@ -94,7 +94,7 @@ def document(picture: Picture) -> dict[str, Any]:
         "symbol": run.symbol,
         "timeframe": run.timeframe,
         "tick": float(picture.tick),
-        **drawn(picture.candles, picture.indicators, run.params, marks),
+        **drawn(picture.candles, picture.indicators, run.strategy, run.params, marks),
         "entry_price": float(run.position.entry_price) if run.position and run.status != "stopped" else None,
     }
 

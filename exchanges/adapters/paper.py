@@ -64,6 +64,7 @@ class PaperExchange:
         self.at = at
         self.model = model or SimulationModel()
         self.name = source.name
+        self._advanced_to: datetime | None = None
 
     def markets(self) -> Mapping[str, Market]:
         return self._markets
@@ -135,9 +136,12 @@ class PaperExchange:
         return self.books.balances()
 
     def advance(self) -> None:
-        """Let every open order meet the prices up to ``at``."""
+        """Let every open order meet the prices up to ``at``, once: with many orders each look-up would meet them all."""
+        if self._advanced_to == self.at:
+            return
         for row in self.books.open_orders():
             self._match(row)
+        self._advanced_to = self.at
 
     def _match(self, row: SimulatedOrder) -> None:
         try:

@@ -6,7 +6,7 @@
   const L = window.LightweightCharts;
   const legend = document.getElementById("chart-legend");
   const STROKES = ["--accent", "--paper", "--live", "--muted"];
-  let chart = null, candles = null, marks = null, entryLine = null, shape = "", lines = new Map(), named = [];
+  let chart = null, candles = null, marks = null, entryLine = null, levelLines = [], shape = "", lines = new Map(), named = [];
 
   const probe = document.createElement("span");
   probe.hidden = true;
@@ -99,6 +99,8 @@
     marks.setMarkers(data.markers.map(({ time, side }) => side === "buy"
       ? { time, position: "belowBar", shape: "arrowUp", color: up, size: 1.4 }
       : { time, position: "aboveBar", shape: "arrowDown", color: down, size: 1.4 }));
+    levelLines.forEach((each) => candles.removePriceLine(each));
+    levelLines = (data.levels || []).map((price) => candles.createPriceLine({ price, color: colour("--muted", 0.6), lineWidth: 1, lineStyle: L.LineStyle.Dashed, axisLabelVisible: false, title: "" }));
     if (entryLine) candles.removePriceLine(entryLine);
     entryLine = data.entry_price === null ? null : candles.createPriceLine({ price: data.entry_price, color: colour("--accent"), lineWidth: 1, lineStyle: L.LineStyle.Dotted, axisLabelVisible: true, title: "entry" });
     if (fresh) chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, times.length - 120), to: times.length + 3 });

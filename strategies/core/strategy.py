@@ -33,6 +33,9 @@ class BaseStrategy:
     # False where a list of closes is not enough: the strategy reads highs, lows, volumes or times.
     closes_suffice: ClassVar[bool] = True
 
+    # Values for what has no default, so that the catalogue can show the strategy at work.
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
     params: Mapping[str, Value] = MappingProxyType({})
     _vectorised: ClassVar["type[BaseStrategy] | None"] = None
 

@@ -37,10 +37,11 @@ def test_strategy_is_documented_with_formula_and_parameters(name):
     for parameter in kind.parameters:
         (row,) = [line for line in section.splitlines() if line.startswith(f"| `{parameter.name}`")]
         default = f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
+        default = "required" if parameter.default is None else default
         assert f"| {default} |" in row
         assert parameter.help in row
         assert all(f"`{alias}`" in row for alias in parameter.aliases)
-    strategy = kind()
+    strategy = kind(**kind.example)
     assert f"First opinion after {strategy.minimum} closed candles" in section
     assert f"after {strategy.warmup} (defaults)" in section
 

@@ -30,7 +30,7 @@ def test_the_catalogue_lists_every_strategy_with_when_it_does_badly(alices):
     assert page.count("Does badly when:") == len(kinds)
 
 
-@pytest.mark.parametrize("name", ["rsi_cross", "vwap_cross", "donchian_turtle"])
+@pytest.mark.parametrize("name", ["rsi_cross", "vwap_cross", "donchian_turtle", "dca", "grid"])
 def test_a_strategy_shows_its_formula_and_every_parameter(name, alices):
     page = text(alices.get(f"/app/strategies/{name}/"))
     for parameter in queries.strategy_view(name).parameters["properties"]:

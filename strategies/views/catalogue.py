@@ -36,7 +36,7 @@ def strategy_detail(request: HttpRequest, name: str) -> HttpResponse:
 def example(name: str) -> BaseStrategy:
     """The strategy as it comes; rules, which do not come without one, with the rule that the builder starts with."""
     kind = StrategyRegistry.get(name)
-    return kind(given(START)) if issubclass(kind, RuleStrategy) else kind()
+    return kind(given(START)) if issubclass(kind, RuleStrategy) else kind(**kind.example)
 
 
 @lru_cache(maxsize=64)

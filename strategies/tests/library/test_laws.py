@@ -23,7 +23,8 @@ REQUIRED = {
             "entry": {"all": [{"left": CLOSE, "operator": "crosses_above", "right": MEAN}]},
             "exit": {"all": [{"left": CLOSE, "operator": "crosses_below", "right": MEAN}]},
         }
-    }
+    },
+    "grid": {"lower": "0.00001", "upper": "1000000"},
 }
 VARIANTS = [(name, REQUIRED.get(name, {})) for name in NAMES] + [
     ("rsi_cross", {"rsi_method": "wilder"}),
@@ -36,10 +37,11 @@ VARIANTS = [(name, REQUIRED.get(name, {})) for name in NAMES] + [
     ("supertrend", {"atr_period": 5, "factor": 1.5}),
     ("donchian_turtle", {"stop_n": 0}),
     ("dca", {"every": "1w"}),
+    ("grid", {"lower": "0.5", "upper": "100000", "levels": 40, "spacing": "arithmetic", "stop_pct": "3"}),
     ("dca", {"every": "4h", "mean_period": 30}),
 ]
 #: These enter by the clock or rest at lines, and their exits are prices that the position itself sets.
-BY_PRICE = {"dca"}
+BY_PRICE = {"dca", "grid"}
 IDS = [f"{name} {json.dumps(params)}" if params else name for name, params in VARIANTS]
 COLUMNS = ("entry", "exit", "ready")
 

@@ -8,7 +8,7 @@ from strategies.core.strategy import StrategyRegistry
 from strategies.library import registry
 
 SHIPPED = {
-    "bollinger_breakout", "breakout", "dca", "donchian_turtle", "ema_cross", "macd_cross",
+    "bollinger_breakout", "breakout", "dca", "donchian_turtle", "ema_cross", "grid", "macd_cross",
     "mean_reversion", "rsi_cross", "supertrend", "vwap_cross",
 }  # fmt: skip
 MODULE = """
