@@ -142,7 +142,7 @@ class _Attempt:
         passed = row.candles * ((page.reached - row.reached) / whole)
         if not CandleDownload.objects.beat(
             row.pk, self.number, at, phase="downloading", error="", reached=page.reached, fruitful=self.number,
-            progress=100 * (done / whole), added=F("added") + page.saved.added, pages=F("pages") + bool(page.rows),
+            progress=100 * (done / whole), added=F("added") + page.saved.added, pages=F("pages") + int(bool(page.rows)),
             candles_per_second=passed / seconds if seconds > 0 else None,
         ):  # fmt: skip
             raise Unwanted
