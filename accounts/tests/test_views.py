@@ -115,9 +115,7 @@ def test_stale_second_factor_makes_no_token(alices, alice):
     assert not ApiToken.objects.exists()
 
 
-def test_list_shows_ones_own_tokens_only_in_one_query_for_all(
-    alices, alice, bob, django_assert_max_num_queries
-):
+def test_list_shows_ones_own_tokens_only_in_one_query_for_all(alices, alice, bob, django_assert_max_num_queries):
     mint(bob, "theirs")
     for n in range(20):
         mint(alice, f"mine {n}")

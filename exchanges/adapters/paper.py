@@ -136,7 +136,7 @@ class PaperExchange:
         return self.books.balances()
 
     def advance(self) -> None:
-        """Let every open order meet the prices up to ``at``, once: with many orders each look-up would meet them all."""
+        """Let every open order meet the prices up to ``at``, once for all of an instant's look-ups."""
         if self._advanced_to == self.at:
             return
         for row in self.books.open_orders():

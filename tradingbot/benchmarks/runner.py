@@ -25,7 +25,8 @@ from bots.core.kernel import Kernel
 from bots.core.kernel_scores import scores
 from bots.core.limits import Limits
 from bots.core.report import data_facts, report
-from bots.core.sweep import ParameterSet, evaluate
+from bots.core.sweep import evaluate
+from bots.core.sweep_plan import ParameterSet
 from exchanges.core.candles import Candles
 from strategies.core.indicators import rsi_wilder, wilder_warmup
 from strategies.core.parameters import Value
