@@ -9,10 +9,11 @@ from bots.queries import cases
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    # Called by the template that shows it: a poll renders no navigation and asks for no count.
-    user = request.user
+    # A request that was refused before anybody was looked up is shown a page, too.
+    user = getattr(request, "user", None)
     return {
         "version": settings.VERSION,
         "live_trading": settings.LIVE_TRADING,
-        "open_cases": cache(lambda: cases.open_count(user) if user.is_authenticated else 0),
+        # Called by the template that shows it: a poll renders no navigation and asks for no count.
+        "open_cases": cache(lambda: cases.open_count(user) if user and user.is_authenticated else 0),
     }

@@ -319,9 +319,10 @@ def no_facts_first() -> None:
 
 
 def legs_are_never_busy() -> None:
+    """Neither the slot nor what orders in flight may still buy or sell is looked at."""
     from bots.core import risk
 
-    guards = (risk.slot_is_free, risk.nothing_is_sold_twice)
+    guards = (risk.slot_is_free, risk.nothing_is_sold_twice, risk.money_is_there)
     risk.CHECKS = tuple(rule for rule in risk.CHECKS if rule not in guards)
 
 
