@@ -106,8 +106,7 @@ class PatientAccount(Account):
         self._fill(replace(pending.intent, price=price), index, pending.since - 1, pending.code)
         # It was sent when it was decided, and what comes next pays as ever.
         self.order_times, self.waited = sent, False
-        if self.kept is not None:
-            self.kept = self.kept._replace(signal=pending.since - 1)
+        self.kept = self.kept and self.kept._replace(signal=pending.since - 1)
         return True
 
     def _opens(self, index: int) -> datetime:

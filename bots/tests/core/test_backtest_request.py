@@ -3,7 +3,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from bots.core.backtest_request import BacktestRequest, RequestError, parse_request
+from bots.core.backtest_request import BacktestRequest, RequestError, asked_for, parse_request
 from bots.core.limits import Limits
 from bots.tests.core.cast import BTC
 from strategies.core.strategy import StrategyRegistry
@@ -81,3 +81,19 @@ def test_terms_take_the_fee_asked_for_and_the_market_s_steps():
 def test_range_may_be_times_already():
     noon = datetime(2024, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))
     assert parsed(since=noon).since == datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+def test_stakes_do_not_wait_at_a_limit():
+    load_shipped()
+    with pytest.raises(RequestError) as caught:
+        parse_request({**GIVEN, "limits": {"entry_type": "limit"}}, StrategyRegistry.get("dca"))
+    assert caught.value.errors.keys() == {"limits.entry_type"}
+
+
+def test_a_grid_that_no_market_takes_is_named():
+    load_shipped()
+    with pytest.raises(RequestError) as caught:
+        asked_for(
+            {**GIVEN, "strategy": "grid", "params": {"lower": 100, "upper": 200}, "limits": {"stop_loss_pct": "5"}}
+        )
+    assert any(name.startswith("limits.") for name in caught.value.errors)

@@ -13,6 +13,7 @@ from bots.core.position import Position
 from bots.core.risk import Gate, Situation
 from bots.tests.core.cast import AT, BTC, flat, holding
 from exchanges.core.orders import OrderType, Side
+from strategies.core.plan import Grid
 from strategies.core.signals import Action
 
 
@@ -99,3 +100,8 @@ def test_a_limit_intent_knows_its_notional_and_slot() -> None:
     intent = entry_intent(flat())
     assert intent.notional == D(999)
     assert (intent.slot_leg, replace(intent, leg="grid:1:buy").slot_leg) == ("entry", "grid:1:buy")
+
+
+def test_a_grid_never_buys_with_all_of_its_money() -> None:
+    decided = decide(replace(opinion(entry=True), plan=Grid((D(90), D(110)))), flat())
+    assert (decided.action, decided.code, decided.intent) == (Action.HOLD, Code.NO_SIGNAL, None)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bots.core.codes import Code
@@ -268,3 +269,46 @@ def test_a_stop_that_sold_a_candle_later_is_one_trade_with_the_replays() -> None
 
 def test_codes_of_causes_are_the_journals() -> None:
     assert {code for code, _ in JOURNAL} <= set(Code)
+
+
+def test_a_candle_that_was_seen_otherwise_asked_for_nothing_then() -> None:
+    (row,) = told([heard(2, "NO_SIGNAL", "HOLD", close=D(90))])
+    assert (row.cause, row.code, row.facts["recorded_close"]) == (Cause.LATE_DATA, "NO_SIGNAL", 90)
+
+
+def test_parts_in_one_candle_are_filled_at_their_average() -> None:
+    parts = order(2, ((3.1, D(104)), (3.2, D(106))), amount=ALL_IN)
+    (row,) = told([heard(2, "SIGNAL_BUY", order=1)], [parts])
+    assert row.live is not None
+    assert (row.live.amount, row.live.price) == (9, 105)
+
+
+def test_a_stop_in_a_candle_that_was_corrected_since_is_late_data() -> None:
+    seen = heard(4, "NO_SIGNAL", "HOLD", close=D(95))
+    rows = told([heard(2, "SIGNAL_BUY"), seen], [bought(), sold(4.5, 104, "STOP_LOSS")])
+    assert [row.cause for row in rows] == [Cause.SAME, Cause.LATE_DATA]
+
+
+def test_a_second_order_follows_from_the_first_that_failed() -> None:
+    refused = order(2, state="REJECTED", reject_code="INSUFFICIENT_FREE")
+    again = order(2, ((4.5, D(104)),), id=2, key="candle:x:signal:retry:1")
+    (row,) = told([heard(2, "SIGNAL_BUY", order=1)], [refused, again])
+    assert (row.cause, row.code) == (Cause.DENIED, "INSUFFICIENT_FREE")
+
+
+def test_an_indicator_that_was_not_known_then_is_late_data() -> None:
+    rsi = np.full(len(MADE), np.nan)
+    unknown = replace(tape(), signals=replace(tape().signals, indicators={"rsi": rsi}))
+    known = replace(tape(), signals=replace(tape().signals, indicators={"rsi": rsi.copy()}))
+    known.signals.indicators["rsi"][2] = 30.0
+    seen = heard(2, "NO_SIGNAL", "HOLD", indicators={"rsi": None})
+    (same,) = told([seen], [], unknown)
+    (other,) = told([seen], [], known)
+    assert (same.cause, other.cause, other.facts["stored"]) == (Cause.UNEXPLAINED, Cause.LATE_DATA, 30.0)
+
+
+def test_a_fee_that_differs_by_its_rounding_is_the_same() -> None:
+    exact = bought()
+    fill = replace(exact.fills[0], fee=exact.fills[0].fee + D("1e-12"))
+    (row,) = told([heard(2, "SIGNAL_BUY", order=1)], [replace(exact, fills=(fill,))])
+    assert (row.cause, row.effect) == (Cause.SAME, -D("1e-12"))

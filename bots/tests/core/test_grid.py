@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.core import backtest, grid
+from bots.core import backtest, backtest_grid, grid
 from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
-from bots.core.intent import Purpose
+from bots.core.grid_books import Lines, Resting
+from bots.core.intent import OrderIntent, Purpose
 from bots.core.limits import Limits
 from bots.core.performance import measure
 from bots.core.position import FillFact, Position, fold
@@ -19,7 +20,8 @@ from bots.core.replay import replay
 from bots.tests.core.candles_cast import FREE, PLAIN, STRICT, candles, flat_candles, signals, terms, walks
 from bots.tests.core.cast import AT, flat
 from exchanges.core.market import Market
-from exchanges.core.orders import Side
+from exchanges.core.orders import OrderType, Side
+from exchanges.core.simulated import Execution
 from strategies.core.plan import Grid
 from strategies.library.grid import lines_between
 
@@ -189,3 +191,23 @@ def test_a_grid_takes_no_stop_beside_its_own():
     market = Market("BTC/USDT", "BTC", "USDT", D("0.0001"), D("0.01"))
     assert list(grid.problems(NINES, D(1000), market, Limits(stop_loss_pct=D(5)))) == ["limits.stop_loss_pct"]
     assert grid.problems(None, D(1), market, Limits(stop_loss_pct=D(5))) == {}
+
+
+def test_a_refused_sell_ends_nothing():
+    now = flat(price=D(97), lots={2: D("0.5")}, position=Position(D("0.5"), D(100)))
+    wishes = grid.wanted(NINES.lines, now)
+    granted = grid.until_refused(wishes, lambda wish: wish.side is Side.SELL)
+    assert [wish.leg for wish in granted] == ["grid:1", "grid:0"]
+
+
+def test_only_a_grid_is_worked_as_one():
+    with pytest.raises(TypeError, match="signals with a grid"):
+        backtest_grid.walk(flat_candles([100] * 3), signals(3), terms(300, FREE))
+
+
+def test_what_no_line_bought_is_in_no_lot():
+    made = flat_candles([100] * 3)
+    books = Lines(made, terms(300, FREE), NINES)
+    wish = OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, D(1), D(100), limit_price=D(100))
+    books.filled(Resting(wish, 1), Execution(D(1), D(100), D(0), "USDT", AT), 1)
+    assert (books.position.amount, books.lots, books.bought) == (D(1), {}, {})

@@ -7,6 +7,7 @@ import pytest
 from bots.core.codes import Code
 from bots.core.limits import Limits
 from bots.core.protection import Levels, break_even_level, levels, reached
+from bots.core.stop_order import stop_of
 from bots.tests.core.cast import BTC
 
 BOTH = Limits(stop_loss_pct=D(5), take_profit_pct=D(10), trailing_stop_pct=D(3))
@@ -56,3 +57,7 @@ def test_the_level_that_a_price_sets_off(price: str, code: Code | None) -> None:
 
 def test_no_levels_are_never_set_off() -> None:
     assert reached(Levels(), D(1)) is None
+
+
+def test_where_nothing_lies_on_the_way_down_no_stop_rests() -> None:
+    assert stop_of(Levels(target=D(110))) is None

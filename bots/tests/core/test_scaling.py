@@ -13,7 +13,7 @@ from bots.core.backtest_account import opinion_on
 from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
 from bots.core.decision import decide
-from bots.core.performance import measure
+from bots.core.performance import account_returns_pct, measure
 from bots.core.position import Position
 from bots.core.replay import replay
 from bots.core.report import DataFacts, report
@@ -73,6 +73,7 @@ def test_three_stakes_are_one_trade_at_the_average_price():
     spent = D(300) + amounts[1] * 90 + D(300)
     assert trade.entry_price == pytest.approx(spent / sum(amounts), abs=D("1e-17"))
     assert trade.pnl == pytest.approx(sum(amounts) * 100 - spent, abs=D("1e-12"))
+    assert account_returns_pct(outcome, measure(outcome, made, asked), asked) == pytest.approx([float(trade.pnl) / 9])
     first = from_ms(int(made.opened_at[0]))
     made_report = report(outcome, made, asked, DataFacts("", 6, 0, 0, 0, first, first))
     (row,) = made_report.trades

@@ -60,3 +60,10 @@ def test_market_s_rules_survive_their_facts():
     assert market_facts(again) == market_facts(BTC)
     assert market_facts(None) is None
     assert market_of(None, "BTC/USDT") is None
+
+
+def test_a_grid_is_swept_without_a_stop_beside_its_own():
+    grid = {"strategy": "grid", "params": {"lower": 100, "upper": 200}, "grid": {"limits.stop_loss_pct": [5, 8]}}
+    with pytest.raises(SweepError) as caught:
+        quest_of({**GIVEN, **grid})
+    assert caught.value.errors.keys() == {"grid.limits.stop_loss_pct"}
