@@ -237,7 +237,7 @@ def status_ends_an_order(_mood: Mood) -> None:
 
 
 def cancel_not_found_is_canceled(_mood: Mood) -> None:
-    from bots import orders, watch
+    from bots import orders
     from bots.core.order_state import OrderState
     from exchanges.core.errors import ExchangeFault, OrderNotFound
 
@@ -252,7 +252,7 @@ def cancel_not_found_is_canceled(_mood: Mood) -> None:
             except ExchangeFault:
                 return
 
-    orders.cancel = watch.orders.cancel = cancel
+    orders.cancel = cancel
     no_sweep()
 
 
