@@ -1,8 +1,10 @@
-"""The least rows that the platform's own tests need."""
+"""The least rows that the platform's own tests need, and a desk with a live run at the loopback exchange."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from accounts.tests.cast import user
 from bots.models import BotRun, TradingAccount
 from exchanges.models import ExchangeKey, SimulatedWallet
 from strategies.models import Strategy
+from tradingbot.tests.journey.desk import Desk, add_key, open_exchange, play_script, start_live, trader
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -46,3 +49,12 @@ def exchange_key(db) -> Callable[..., ExchangeKey]:
         return ExchangeKey.objects.create(**{"owner": user("alice@example.com")} | facts | fields)
 
     return make
+
+
+@pytest.fixture
+def desk(tmp_path: Path, settings: Any) -> Iterator[Desk]:
+    settings.LIVE_TRADING = True
+    with open_exchange(tmp_path) as exchange:
+        play_script(exchange)
+        owner = trader()
+        yield Desk(exchange, start_live(owner, add_key(owner)))

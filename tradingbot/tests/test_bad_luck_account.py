@@ -1,10 +1,8 @@
 """What can go wrong with the exchange as a whole: limits, bans, maintenance, silence, nonsense, and late truths."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -23,24 +21,10 @@ from tradingbot.tests.journey.desk import (
     ENTRY,
     EXIT,
     Desk,
-    add_key,
-    open_exchange,
-    play_script,
-    start_live,
-    trader,
 )
 
 pytestmark = pytest.mark.django_db
 POST = "POST /api/v3/order"
-
-
-@pytest.fixture
-def desk(tmp_path: Path, settings: object) -> Iterator[Desk]:
-    settings.LIVE_TRADING = True  # type: ignore[attr-defined]
-    with open_exchange(tmp_path) as exchange:
-        play_script(exchange)
-        owner = trader()
-        yield Desk(exchange, start_live(owner, add_key(owner)))
 
 
 @pytest.mark.parametrize("banned", [False, True])

@@ -1,8 +1,7 @@
 """Candles that stand still, come twice, in no order, half or too early, and bans from any request: never an entry."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,26 +17,12 @@ from tradingbot.tests.journey.desk import (
     ENTRY,
     EXIT,
     Desk,
-    add_key,
-    open_exchange,
-    play_script,
-    start_live,
-    trader,
 )
 
 pytestmark = pytest.mark.django_db
 KLINES = "GET /api/v3/klines"
 Rows = list[list[Any]]
 Spoil = Callable[[Rows, int], Rows]
-
-
-@pytest.fixture
-def desk(tmp_path: Path, settings: object) -> Iterator[Desk]:
-    settings.LIVE_TRADING = True  # type: ignore[attr-defined]
-    with open_exchange(tmp_path) as exchange:
-        play_script(exchange)
-        owner = trader()
-        yield Desk(exchange, start_live(owner, add_key(owner)))
 
 
 @pytest.fixture

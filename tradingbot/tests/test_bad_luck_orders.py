@@ -1,8 +1,5 @@
 """What can go wrong around an order request on the wire: never two orders, none lost, and the run goes on."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from bots.models import Incident
@@ -13,11 +10,6 @@ from tradingbot.tests.journey.desk import (
     ENTRY,
     EXIT,
     Desk,
-    add_key,
-    open_exchange,
-    play_script,
-    start_live,
-    trader,
 )
 
 pytestmark = pytest.mark.django_db
@@ -57,15 +49,6 @@ IN_SHORT = (
     "executed 8 s late",
     "half of it filled",
 )
-
-
-@pytest.fixture
-def desk(tmp_path: Path, settings: object) -> Iterator[Desk]:
-    settings.LIVE_TRADING = True  # type: ignore[attr-defined]
-    with open_exchange(tmp_path) as exchange:
-        play_script(exchange)
-        owner = trader()
-        yield Desk(exchange, start_live(owner, add_key(owner)))
 
 
 @pytest.mark.parametrize("name", LUCK)

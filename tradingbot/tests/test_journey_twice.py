@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,6 @@ from tradingbot.tests.journey.desk import (
     ENTRY,
     EXIT,
     Desk,
-    add_key,
-    open_exchange,
-    play_script,
-    start_live,
-    trader,
 )
 from tradingbot.tests.journey.stretch import Stretch, play, recorded
 from tradingbot.tests.places import PROJECT
@@ -45,15 +39,6 @@ wanted = {"strategy": "rsi_cross", "symbol": "BTC/USDT", "timeframe": "1h", "exc
 options = [f"--{name}={value}" for name, value in wanted.items()]
 done("bot_start", "alice@example.com", *options, "--capital=5000", f"--key={key}", "--yes", "--at", at)
 """
-
-
-@pytest.fixture
-def desk(tmp_path: Path, settings: Any) -> Iterator[Desk]:
-    settings.LIVE_TRADING = True
-    with open_exchange(tmp_path) as exchange:
-        play_script(exchange)
-        owner = trader()
-        yield Desk(exchange, start_live(owner, add_key(owner)))
 
 
 @pytest.mark.django_db

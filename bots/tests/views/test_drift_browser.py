@@ -1,25 +1,18 @@
 """The drift report in a real browser: asked for on the bot's page, read trade by trade, on a phone and a desk."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from bots import drift
 from bots.models import BotRun, DriftReport
-from bots.testing import Stage, learn_strategies, make_user, scripted_candles, staged
+from bots.testing import Stage, scripted_candles, staged
 from bots.tests.drift_cast import NIGHT, live, store
+from bots.tests.views.window import fits
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def owner(db: None) -> User:
-    learn_strategies()
-    return make_user("alice@example.com")
 
 
 @pytest.fixture
@@ -36,31 +29,6 @@ def lived(owner: User, monkeypatch: pytest.MonkeyPatch) -> BotRun:
         store(scripted_candles(script, prices), "1m")
         run = BotRun.objects.get(pk=lives.run.pk)
         yield run
-
-
-@pytest.fixture
-def page(chromium: str, live_server, owner: User, monkeypatch) -> Iterator[Page]:
-    """A window on a phone in which Alice is logged in; it fails for any word on the console."""
-    # Playwright's synchronous interface owns an event loop in this thread.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    client = Client()
-    client.force_login(owner)
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-    said: list[str] = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        context = browser.new_context(viewport={"width": 360, "height": 800}, base_url=live_server.url)
-        context.add_cookies([cookie])
-        window = context.new_page()
-        window.on("console", lambda one: said.append(one.text) if one.type in {"error", "warning"} else None)
-        window.on("pageerror", lambda error: said.append(str(error)))
-        yield window
-        browser.close()
-    assert said == []
-
-
-def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
 def test_a_day_is_compared_and_read(page: Page, lived: BotRun) -> None:

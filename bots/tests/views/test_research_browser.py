@@ -1,51 +1,16 @@
 """Backtests in a real browser: from the form to the report with its chart, with a quiet console."""
 
-from collections.abc import Iterator
-
 import pytest
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from accounts.audit import Actor
-from accounts.models import User
 from bots import backtests
 from bots.models import Backtest
-from bots.testing import learn_strategies, make_user
 from bots.tests.research_cast import GIVEN
+from bots.tests.views.window import fits
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def owner(db: None) -> User:
-    learn_strategies()
-    return make_user("alice@example.com")
-
-
-@pytest.fixture
-def page(chromium: str, live_server, owner: User, monkeypatch) -> Iterator[Page]:
-    """A window on a phone in which Alice is logged in; it fails for any word on the console."""
-    # Playwright's synchronous interface owns an event loop in this thread.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    client = Client()
-    client.force_login(owner)
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
-    said: list[str] = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        context = browser.new_context(viewport={"width": 360, "height": 800}, base_url=live_server.url)
-        context.add_cookies([cookie])
-        window = context.new_page()
-        window.on("console", lambda one: said.append(one.text) if one.type in {"error", "warning"} else None)
-        window.on("pageerror", lambda error: said.append(str(error)))
-        yield window
-        browser.close()
-    assert said == []
-
-
-def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
 def test_a_backtest_goes_from_the_form_to_its_report(page, owner):
