@@ -1,6 +1,6 @@
 """The exchange port over the unmodified, synchronous ccxt client: one send per call, exact numbers, our own faults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,8 @@ from exchanges.core.orders import (
 )
 
 MAX_PAGES = 50
+#: ccxt asks Kraken for twenty executions at a time, and for none after the last full twenty, which Kraken refuses.
+TRADES_AT_ONCE = 19
 
 
 class CcxtExchange(CcxtCalls):
@@ -98,11 +100,15 @@ class CcxtExchange(CcxtCalls):
         except ExchangeFault as fault:
             # The market rules could not be read, so the order was never built.
             raise NotSent(fault.detail) from None
-        row = self._call(lambda client: self._send(client, order), writing=True)
+        row = self._placed(self._call(lambda client: self._send(client, order), writing=True), order)
         report = report_of(row, self._contract, order.symbol, sent=order)
         if not same_order(report, self._own(order.client_order_id)):
             raise Unavailable("Expected our own order id in the answer.")
         return report
+
+    def _placed(self, row: Any, order: OrderRequest) -> Any:
+        """The answer to an order that was sent, as ccxt reads it."""
+        return row
 
     def _check_steps(self, client: Client, order: OrderRequest) -> None:
         """ccxt would silently send another amount or price than the one that was written down."""
@@ -160,11 +166,14 @@ class CcxtExchange(CcxtCalls):
         params = {self._contract.route_param: self._rendered(client_order_id)}
         if self._contract.route is Route.ORDER:
             row = self._read(lambda api: api.fetch_order(None, symbol, params), symbol)
-            report = report_of(row, self._contract, symbol)
-            if not same_order(report, self._own(client_order_id)):
-                raise Unavailable("Expected the order that was asked for in the answer.")
-            return report
+            return self._asked_for(row, symbol, client_order_id)
         return self._found_in_lists(symbol, client_order_id, params)
+
+    def _asked_for(self, row: Any, symbol: str, client_order_id: str) -> OrderReport:
+        report = report_of(row, self._contract, symbol)
+        if not same_order(report, self._own(client_order_id)):
+            raise Unavailable("Expected the order that was asked for in the answer.")
+        return report
 
     def _found_in_lists(self, symbol: str, client_order_id: str, params: dict[str, Any]) -> OrderReport:
         for name in ("fetch_open_orders", *self._contract.ended):
@@ -202,6 +211,9 @@ class CcxtExchange(CcxtCalls):
         self, name: str, symbol: str, since: int | None, limit: int | None, params: dict[str, Any]
     ) -> list[OrderReport]:
         rows = self._read(lambda api: getattr(api, name)(symbol, since, limit, dict(params)), symbol)
+        return self._reports(rows, symbol)
+
+    def _reports(self, rows: Sequence[Any], symbol: str) -> list[OrderReport]:
         return [report_of(row, self._contract, symbol) for row in rows]
 
     def fetch_fills(
@@ -215,8 +227,7 @@ class CcxtExchange(CcxtCalls):
         else:
             rows = self._fills_of(symbol, exchange_order_id)
         fills = {fill.trade_id: fill for fill in (fill_of(row, symbol) for row in rows)}
-        wanted = [fill for fill in fills.values() if exchange_order_id in {None, fill.exchange_order_id}]
-        return sorted(wanted, key=lambda fill: (fill.executed_at, len(fill.trade_id), fill.trade_id))
+        return in_order(fill for fill in fills.values() if exchange_order_id in {None, fill.exchange_order_id})
 
     def _fills_of(self, symbol: str, order_id: str) -> list[Any]:
         limit = self._contract.fills_per_call
@@ -226,9 +237,11 @@ class CcxtExchange(CcxtCalls):
     def _fills_by_ids(self, symbol: str, order_id: str) -> list[Any]:
         order = self._read(lambda api: api.fetch_order(order_id, symbol, {}), symbol)
         ids = list((order.get("info") or {}).get("trades") or ())
-        if not ids:
-            return []
-        return self._read(lambda api: api.fetch_order_trades(order_id, symbol, None, None, {"trades": ids}), symbol)
+        found: list[Any] = []
+        for start in range(0, len(ids), TRADES_AT_ONCE):
+            query = {"trades": ids[start : start + TRADES_AT_ONCE]}
+            found += self._read(lambda api, q=query: api.fetch_order_trades(order_id, symbol, None, None, q), symbol)  # type: ignore[misc]
+        return found
 
     def _all_fills(self, symbol: str, since: int | None) -> list[Any]:
         limit = self._contract.fills_per_call
@@ -260,3 +273,7 @@ class CcxtExchange(CcxtCalls):
 
     def _own(self, client_order_id: str) -> str:
         return client_order_id[:28] if self._rendered(client_order_id).startswith("t-") else client_order_id
+
+
+def in_order(fills: Iterable[FillReport]) -> list[FillReport]:
+    return sorted(fills, key=lambda fill: (fill.executed_at, len(fill.trade_id), fill.trade_id))

@@ -1,0 +1,300 @@
+"""Small exchanges on the loopback that take stop orders in the wire shapes that OKX and Kraken document."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from django.core.cache import cache
+from django.test import override_settings
+
+from exchanges.adapters.ccxt_clients import forget_clients
+from exchanges.core.decimals import plain
+from exchanges.tests.adapters.venue_server import _list_market, overrides
+
+MS = 1_706_781_601_000
+
+
+class StopVenue(ThreadingHTTPServer):
+    """Keeps what was asked of it; ``lose`` names paths whose next answer is lost after the request was carried out."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
+        self.lose: list[str] = []
+        self.now = MS
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def answer(self, method: str, path: str, params: Any) -> Any:
+        raise NotImplementedError
+
+    def sent(self, method: str = "POST") -> list[str]:
+        return [path for asked, path, _, _ in self.asked if asked == method]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is none of our errors."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: StopVenue
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Quiet: the test looks at what was asked."""
+
+    def _serve(self) -> None:
+        url = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        params: Any = json.loads(body) if body[:1] in {"{", "["} else dict(parse_qsl(url.query) + parse_qsl(body))
+        self.server.asked.append((self.command, url.path, params, dict(self.headers.items())))
+        data = json.dumps(self.server.answer(self.command, url.path, params)).encode()
+        if url.path in self.server.lose:
+            self.server.lose.remove(url.path)
+            self.close_connection = True
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
+
+
+@contextlib.contextmanager
+def in_place_of(exchange: str, server: StopVenue) -> Iterator[StopVenue]:
+    # It counts no requests, so that our own budget need not slow a test down.
+    places = {exchange: overrides(server.url)[exchange] | {"rateLimit": 0.1}}
+    with override_settings(EXCHANGE_OVERRIDES=places):
+        forget_clients()
+        cache.clear()
+        _list_market(exchange)
+        try:
+            yield server
+        finally:
+            forget_clients()
+            cache.clear()
+            server.shutdown()
+            server.server_close()
+
+
+Fields = dict[str, Any]
+
+
+class OkxVenue(StopVenue):
+    """Stops and what they became, as OKX's REST documentation of July 2026 tells of them."""
+
+    def __init__(self) -> None:
+        self.stops: list[Fields] = []
+        self.orders: list[Fields] = []
+        self.fills: list[Fields] = []
+        #: What a look-up of one stop says of an unknown id; the documentation does not tell.
+        self.no_stop: Fields = _no("51603", "Order does not exist")
+        #: A stop in these states is in no list, and an order with these numbers is not to be had.
+        self.between: set[str] = {"partially_effective", "partially_failed"}
+        self.forgotten: set[str] = set()
+        super().__init__()
+
+    def answer(self, method: str, path: str, params: Any) -> Any:
+        noun = path.removeprefix("/api/v5/trade/").replace("-", "_")
+        return getattr(self, f"{method.lower()}_{noun}")(params)
+
+    # --- Requests ----------------------------------------------------------------------------------
+
+    def post_order_algo(self, sent: Fields) -> Fields:
+        number = str(9_000 + len(self.stops))
+        known = {"instId": sent["instId"], "instType": "SPOT", "side": sent["side"], "sz": sent["sz"]}
+        known |= {"algoId": number, "algoClOrdId": sent["algoClOrdId"], "clOrdId": "", "ordType": sent["ordType"]}
+        known |= {"slTriggerPx": sent["slTriggerPx"], "slOrdPx": sent["slOrdPx"], "tdMode": sent["tdMode"]}
+        empty = dict.fromkeys(("actualPx", "actualSide", "failCode", "triggerPx", "triggerTime", "ordPx", "tag"), "")
+        states = {"state": "live", "ordId": "", "ordIdList": [], "cTime": str(self.now), "uTime": str(self.now)}
+        self.stops.append(empty | known | states)
+        told = {
+            "algoClOrdId": sent["algoClOrdId"],
+            "algoId": number,
+            "clOrdId": "",
+            "sCode": "0",
+            "sMsg": "",
+            "tag": "",
+        }
+        return _yes(told)
+
+    def post_cancel_algos(self, sent: list[Fields]) -> Fields:
+        for stop in self.stops:
+            if stop["algoClOrdId"] == sent[0]["algoClOrdId"] and stop["state"] == "live":
+                stop["state"] = "canceled"
+                return _yes({"algoId": stop["algoId"], "algoClOrdId": "", "clOrdId": "", "sCode": "0", "sMsg": ""})
+        refused = {
+            "algoId": "",
+            "algoClOrdId": "",
+            "sCode": "51400",
+            "sMsg": "Cancellation failed as the order is gone.",
+        }
+        return {"code": "1", "data": [refused], "msg": ""}
+
+    def post_cancel_order(self, sent: Fields) -> Fields:
+        refused = {"clOrdId": sent["clOrdId"], "ordId": "", "sCode": "51400", "sMsg": "Cancellation failed."}
+        return {"code": "1", "data": [refused], "msg": "All operations failed"}
+
+    def get_order_algo(self, asked: Fields) -> Fields:
+        name = "algoId" if "algoId" in asked else "algoClOrdId"
+        found = [stop for stop in self.stops if stop[name] == asked[name]]
+        return _yes(*found) if found else self.no_stop
+
+    def get_orders_algo_pending(self, asked: Fields) -> Fields:
+        return self._listed(asked, {"live", "pause"})
+
+    def get_orders_algo_history(self, asked: Fields) -> Fields:
+        return self._listed(asked, {asked["state"]})
+
+    def _listed(self, asked: Fields, states: set[str]) -> Fields:
+        assert (asked["ordType"], asked["instId"]) == ("conditional", "BTC-USDT")
+        rows = [stop for stop in reversed(self.stops) if stop["state"] in states - self.between]
+        before = [stop for stop in rows if int(stop["algoId"]) < int(asked.get("after", 10**9))]
+        return _yes(*before[: int(asked["limit"])])
+
+    def get_order(self, asked: Fields) -> Fields:
+        name = "clOrdId" if "clOrdId" in asked else "ordId"
+        found = [order for order in self.orders if order[name] == asked[name] and order["ordId"] not in self.forgotten]
+        return _yes(*found) if found else _no("51603", "Order does not exist")
+
+    def get_orders_pending(self, asked: Fields) -> Fields:
+        return _yes(*(order for order in self.orders if order["state"] in {"live", "partially_filled"}))
+
+    def get_orders_history(self, asked: Fields) -> Fields:
+        begin = int(asked.get("begin", 0))
+        return _yes(*(o for o in self.orders if o["state"] == asked["state"] and int(o["cTime"]) >= begin))
+
+    def get_fills_history(self, asked: Fields) -> Fields:
+        begin, number = int(asked.get("begin", 0)), asked.get("ordId")
+        return _yes(*(f for f in self.fills if number in {None, f["ordId"]} and int(f["ts"]) >= begin))
+
+    # --- What happens at the exchange --------------------------------------------------------------
+
+    def trigger(self, *parts: str, state: str = "effective") -> None:
+        """The newest stop becomes market orders of these amounts: usually one of all of it."""
+        stop = self.stops[-1]
+        for amount in parts or (stop["sz"],):
+            number = str(7_000 + len(self.orders))
+            known = {"instId": stop["instId"], "instType": "SPOT", "side": stop["side"], "sz": amount, "ordId": number}
+            known |= {"clOrdId": "", "algoId": stop["algoId"], "algoClOrdId": stop["algoClOrdId"], "ordType": "market"}
+            self.orders.append(
+                known | {"state": "live", "accFillSz": "0", "avgPx": "", "px": "", "cTime": str(self.now)}
+            )
+            stop["ordIdList"].append(number)
+        stop |= {"state": state, "ordId": stop["ordIdList"][-1], "triggerTime": str(self.now), "actualSide": "sl"}
+
+    def fill(self, amount: str, price: str, *, part: int = -1) -> None:
+        order = self.orders[part]
+        before = Decimal(order["accFillSz"])
+        after = before + Decimal(amount)
+        spent = before * Decimal(order["avgPx"] or 0) + Decimal(amount) * Decimal(price)
+        full = after == Decimal(order["sz"])
+        order |= {"accFillSz": plain(after), "avgPx": plain(spent / after)}
+        order["state"] = "filled" if full else "partially_filled"
+        traded = {"instId": order["instId"], "instType": "SPOT", "ordId": order["ordId"], "side": order["side"]}
+        traded |= {"tradeId": str(1 + len(self.fills)), "fillPx": price, "fillSz": amount, "clOrdId": ""}
+        self.fills.append(traded | {"fee": "-0.5", "feeCcy": "USDT", "execType": "T", "ts": str(self.now)})
+
+
+def _yes(*rows: Fields) -> Fields:
+    return {"code": "0", "data": list(rows), "msg": ""}
+
+
+def _no(code: str, text: str) -> Fields:
+    return {"code": code, "data": [], "msg": text}
+
+
+class KrakenVenue(StopVenue):
+    """One list of orders: a stop-loss keeps its id when it triggers, and says "stopped" then."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Fields] = {}
+        self.trades: dict[str, Fields] = {}
+        super().__init__()
+
+    def answer(self, method: str, path: str, params: Any) -> Any:
+        try:
+            return {"error": [], "result": getattr(self, path.removeprefix("/0/private/"))(params)}
+        except LookupError as error:
+            return {"error": [str(error.args[0])]}
+
+    # --- Requests, by Kraken's names ---------------------------------------------------------------
+
+    def AddOrder(self, sent: Fields) -> Fields:  # noqa: N802
+        number = f"OQCLML-BW3P3-BUCM{len(self.orders):02}"
+        words = f"{sent['type']} {sent['volume']} {sent['pair']} @ stop loss {sent['price']}"
+        descr = {"pair": sent["pair"], "type": sent["type"], "ordertype": sent["ordertype"], "price": sent["price"]}
+        descr |= {"price2": "0", "leverage": "none", "order": words, "close": ""}
+        times = {"opentm": self.now / 1000, "starttm": 0, "expiretm": 0}
+        zero = dict.fromkeys(("vol_exec", "cost", "fee", "price", "limitprice"), "0.00000")
+        row = {"refid": None, "userref": None, "cl_ord_id": sent["cl_ord_id"], "status": "open", "descr": descr}
+        row |= {"vol": sent["volume"], "stopprice": sent["price"], "misc": "", "oflags": "fciq", "trigger": "last"}
+        self.orders[number] = row | times | zero | {"trades": []}
+        return {"txid": [number], "descr": {"order": words}}
+
+    def CancelOrder(self, sent: Fields) -> Fields:  # noqa: N802
+        for row in self.orders.values():
+            if row["cl_ord_id"] == sent["cl_ord_id"] and row["status"] == "open":
+                row |= {"status": "canceled", "reason": "User requested", "closetm": self.now / 1000}
+                return {"count": 1}
+        raise LookupError("EOrder:Unknown order")
+
+    def OpenOrders(self, asked: Fields) -> Fields:  # noqa: N802
+        return {"open": self._listed(asked, ended=False)}
+
+    def ClosedOrders(self, asked: Fields) -> Fields:  # noqa: N802
+        rows = self._listed(asked, ended=True)
+        return {"closed": rows, "count": len(rows)}
+
+    def _listed(self, asked: Fields, *, ended: bool) -> Fields:
+        ours = asked.get("cl_ord_id")
+        rows = {n: row for n, row in self.orders.items() if ours in {None, row["cl_ord_id"]}}
+        shown = {n: row for n, row in rows.items() if (row["status"] != "open") is ended}
+        # Trades are told of only where they are asked for.
+        return {n: {k: v for k, v in row.items() if k != "trades"} for n, row in shown.items()}
+
+    def QueryOrders(self, asked: Fields) -> Fields:  # noqa: N802
+        return {asked["txid"]: self.orders[asked["txid"]]}
+
+    def QueryTrades(self, asked: Fields) -> Fields:  # noqa: N802
+        numbers = asked.get("txid", "").split(",")
+        if len(numbers) > 20 or numbers == [""]:
+            raise LookupError("EGeneral:Invalid arguments")
+        return {number: self.trades[number] for number in numbers}
+
+    def TradesHistory(self, asked: Fields) -> Fields:  # noqa: N802
+        return {"trades": self.trades, "count": len(self.trades)}
+
+    # --- What happens at the exchange --------------------------------------------------------------
+
+    def trigger(self) -> None:
+        """The newest stop sells at the market from here on."""
+        [*_, row] = self.orders.values()
+        row["misc"] = "stopped"
+
+    def fill(self, amount: str, price: str) -> None:
+        [*_, (number, row)] = self.orders.items()
+        before = Decimal(row["vol_exec"])
+        after = before + Decimal(amount)
+        cost = Decimal(row["cost"]) + Decimal(amount) * Decimal(price)
+        row |= {"vol_exec": f"{after:.8f}", "cost": f"{cost:.5f}", "price": f"{cost / after:.5f}"}
+        if after == Decimal(row["vol"]):
+            row |= {"status": "closed", "reason": None, "closetm": self.now / 1000}
+        trade = f"TDLH43-DVQXD-2KHV{len(self.trades):02}"
+        row["trades"].append(trade)
+        traded = {"ordertxid": number, "postxid": "TKH2SE-M7IF5-CFI7LT", "pair": row["descr"]["pair"], "misc": ""}
+        traded |= {"time": self.now / 1000, "type": row["descr"]["type"], "ordertype": "stop-loss", "margin": "0.00000"}
+        costs = {"price": price, "cost": f"{Decimal(amount) * Decimal(price):.5f}", "fee": "0.50000", "vol": amount}
+        self.trades[trade] = traded | costs
