@@ -1,12 +1,12 @@
 """Opens the exchange that an account trades on, and says what it can; the only caller of the exchanges' own doors."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from accounts.core.keyring import Undecryptable
-from bots.models import BotRun, Mode, TradingAccount
+from bots.models import BotRun, Mode, Order, TradingAccount
 from exchanges import connect
 from exchanges.core.errors import KeyInvalid
-from exchanges.core.orders import StopStyle
+from exchanges.core.orders import OrderType, StopStyle
 from exchanges.core.port import Exchange
 
 
@@ -28,3 +28,10 @@ def open_account(account: TradingAccount, at: datetime) -> Exchange:
 def stop_style(run: BotRun) -> StopStyle:
     """How a stop of this run can rest on its exchange; the simulated one sells at the market."""
     return StopStyle.MARKET if run.mode == Mode.PAPER else connect.stop_style(run.exchange)
+
+
+def lingers(order: Order) -> timedelta:
+    """How much longer than other orders this one may still be taken by the exchange after a delay."""
+    if order.type != OrderType.STOP_LOSS.value or order.account.wallet_id is not None:
+        return timedelta(0)
+    return connect.stop_lingers(order.run.exchange)

@@ -1,6 +1,6 @@
 """Opens exchanges: public, a user's account (its credentials are decrypted here and only here), or a paper account."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.cache import cache
 
@@ -33,6 +33,14 @@ def stop_style(exchange: str) -> StopStyle:
     return CONTRACTS[exchange].stops if exchange in CONTRACTS else StopStyle.NONE
 
 
+def stop_lingers(exchange: str) -> timedelta:
+    """How much longer than any other order a delayed request for a stop may still be taken there."""
+    row = CONTRACTS.get(exchange)
+    if row is None or row.stop_horizon is None or row.horizon is None:
+        return timedelta(0)
+    return timedelta(seconds=row.stop_horizon - row.horizon)
+
+
 def needs_passphrase(exchange: str) -> bool:
     return exchange in CONTRACTS and CONTRACTS[exchange].passphrase
 
@@ -49,8 +57,10 @@ def open_public(exchange: str, at: datetime) -> MarketSource:
 def _exchange(exchange: str, at: datetime, credentials: Credentials | None = None) -> Exchange:
     # ccxt takes about a second to load: what opens no exchange, such as most commands, must not pay for it.
     from exchanges.adapters.ccxt_exchange import CcxtExchange
+    from exchanges.adapters.okx_exchange import OkxExchange
 
-    return CcxtExchange(exchange, at, credentials)
+    kind = OkxExchange if exchange == "okx" else CcxtExchange
+    return kind(exchange, at, credentials)
 
 
 def open_paper(wallet: SimulatedWallet, at: datetime, market_source: MarketSource | None = None) -> Exchange:

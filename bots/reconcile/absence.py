@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bots import orders
+from bots import connect, orders
 from bots.core.order_state import OrderState
 from bots.models import Order
 from exchanges.core.orders import OrderReport
@@ -60,7 +60,7 @@ def proved(order: Order, exchange: Exchange, at: datetime) -> bool:
     """Late requests are refused by now, enough spaced look-ups said no, and no execution is unexplained."""
     if order.send_at is None or order.exchange_order_id or order.filled > Decimal(0):
         return False
-    if order.miss_count < MISSES_NEEDED or at < order.send_at + HORIZON:
+    if order.miss_count < MISSES_NEEDED or at < order.send_at + HORIZON + connect.lingers(order):
         return False
     return not _unexplained(order, exchange, order.send_at)
 

@@ -235,10 +235,36 @@ def test_where_no_stop_can_rest_it_is_watched(desk: Desk, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("exchange", "style"),
-    [("binance", StopStyle.LIMIT), ("kraken", StopStyle.MARKET), ("okx", StopStyle.NONE), ("demo", StopStyle.NONE)],
+    [
+        ("binance", StopStyle.LIMIT),
+        ("kraken", StopStyle.MARKET),
+        ("okx", StopStyle.MARKET),
+        ("bybit", StopStyle.NONE),
+        ("kucoin", StopStyle.NONE),
+        ("demo", StopStyle.NONE),
+    ],
 )
 def test_each_exchange_says_how_it_takes_a_stop(exchange: str, style: StopStyle) -> None:
     assert connect.stop_style(exchange) is style
+
+
+def test_a_lost_stop_is_in_doubt_for_as_long_as_the_exchange_may_take_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "stop_lingers", lambda exchange: timedelta(seconds=25))
+    holding(desk)
+    desk.books.fail("create_order", Unavailable())
+    look(2)
+    seen = []
+    for at in (5, 10, 15, 39.9, 43):
+        settling.settle_all(after(at), "test")
+        seen.append(the_stop().state)
+    assert seen == [S.UNKNOWN] * 4 + [S.NOT_PLACED]
+
+
+@pytest.mark.parametrize(("exchange", "seconds"), [("okx", 25), ("binance", 0), ("kucoin", 0), ("demo", 0)])
+def test_only_okx_may_take_a_stop_later_than_an_order(exchange: str, seconds: int) -> None:
+    assert connect.stop_lingers(exchange) == timedelta(seconds=seconds)
 
 
 def test_a_paper_stop_rests_at_the_simulated_exchange_and_sells_inside_a_candle(

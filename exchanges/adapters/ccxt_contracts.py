@@ -38,8 +38,8 @@ class Contract:
     ``horizon`` is after how many seconds the exchange itself refuses a request signed with an earlier
     instant; None where it never does. ``envelope`` are the keys every answer of this exchange carries: an
     answer without them is no answer. ``ended`` are the ccxt calls that list orders no longer open. ``stops``: how a
-    stop-loss is sent that lives among the ordinary orders, so that the same look-ups find it; the conditional orders of
-    okx, bybit and kucoin stand in lists of their own and change their id when they trigger, so there it is watched.
+    stop-loss is sent that is found by our id before and after it triggers, as docs/execution.md tells of each exchange;
+    without one it is watched. ``stop_horizon``: the horizon of a request that places one, where it is longer.
     """
 
     exchange: str
@@ -51,6 +51,7 @@ class Contract:
     horizon: int | None = None
     fills_of_order: bool = False
     stops: StopStyle = StopStyle.NONE
+    stop_horizon: int | None = None
     ended: tuple[str, ...] = ("fetch_closed_orders",)
     envelope: tuple[str, ...] = ()
     fee_in_base: bool = False
@@ -80,6 +81,9 @@ _ROWS = (
         route=Route.ORDER,
         horizon=5,
         fills_of_order=True,
+        stops=StopStyle.MARKET,
+        # Its expTime is for ordinary orders; any signature is refused after 30 s.
+        stop_horizon=30,
         ended=("fetch_closed_orders", "fetch_canceled_orders"),
         envelope=("code", "data"),
         fee_in_base=True,

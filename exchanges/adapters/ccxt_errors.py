@@ -53,10 +53,11 @@ BY_CLASS: dict[str, type[ExchangeFault]] = {
 BY_CODE: dict[str, dict[str, type[ExchangeFault]]] = {
     # ccxt turns -2015 into a retryable DDoSProtection once any private call has succeeded.
     "binance": {"-1003": RateLimited, "-1015": RateLimited, "-1021": ClockSkew, "-2015": KeyInvalid},
-    # 50036 is what a late request gets for its expTime; 51011 is "Order ID already exists", InvalidOrder to ccxt.
+    # 50036 is what a late request gets for its expTime; 51011 is "Order ID already exists", InvalidOrder to ccxt;
+    # 51065 and 51068 say that of a stop.
     "okx": {
         **dict.fromkeys(("50036", "50102"), ClockSkew),
-        **dict.fromkeys(("51011", "51016"), DuplicateOrder),
+        **dict.fromkeys(("51011", "51016", "51065", "51068"), DuplicateOrder),
         **dict.fromkeys(("51149", "4006"), Unavailable),
         "50061": RateLimited,
     },

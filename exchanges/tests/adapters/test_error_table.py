@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from exchanges.adapters.ccxt_contracts import CONTRACTS, supports_live
+from exchanges.adapters.ccxt_contracts import CONTRACTS, contract_of, supports_live
 from exchanges.adapters.ccxt_exchange import CcxtExchange
+from exchanges.adapters.okx_exchange import OkxExchange
 from exchanges.core import errors
 from exchanges.core.errors import ExchangeFault, OrderNotFound, RateLimited, Refused, Unavailable
-from exchanges.core.orders import OrderReport, OrderRequest, OrderType, Side
+from exchanges.core.orders import OrderReport, OrderRequest, OrderType, Side, StopStyle
 from exchanges.tests.adapters.venue_server import SYMBOL, VenueServer, body, in_place_of_all
 from exchanges.vault import Credentials
 
@@ -24,6 +25,7 @@ AT = datetime(2024, 2, 1, 10, 0, 1, tzinfo=UTC)
 TABLE: dict[str, Any] = json.loads((Path(__file__).parent / "error_table.json").read_text(encoding="utf-8"))["venues"]
 LIVE = sorted(name for name in CONTRACTS if supports_live(name) is None)
 PAPER = sorted(set(TABLE) - set(LIVE))
+STOPS = sorted(name for name, venue in TABLE.items() if "stops" in venue)
 PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center><hr>cloudflare</body></html>"
 #: Status and body that no exchange documents: gateways, caches, half-written and foreign answers.
 NONSENSE = [
@@ -47,7 +49,8 @@ def server() -> Iterator[VenueServer]:
 
 def account(exchange: str) -> CcxtExchange:
     cache.clear()
-    return CcxtExchange(exchange, AT, Credentials("the-api-key", "c2VjcmV0c2VjcmV0", "words"))
+    kind = OkxExchange if exchange == "okx" else CcxtExchange
+    return kind(exchange, AT, Credentials("the-api-key", "c2VjcmV0c2VjcmV0", "words"))
 
 
 def place(exchange: str) -> OrderReport | dict[str, Any]:
@@ -80,6 +83,23 @@ def test_documented_answers_mean_what_the_table_says(server: VenueServer, exchan
         sends = [request for request in server.requests if request[0] == "POST"]
         if type(fault).__name__ != expected or len(sends) != 1:
             wrong.append((code, text, expected, type(fault).__name__, sends))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("exchange", STOPS)
+def test_documented_answers_to_a_stop_mean_what_the_table_says(server: VenueServer, exchange: str) -> None:
+    wrong = []
+    assert contract_of(exchange).stops is StopStyle.MARKET
+    for status, code, text, expected in TABLE[exchange]["stops"]:
+        server.say(200 if status == "order" else status, body(exchange, code, text, of_order=status == "order"))
+        stop = OrderRequest(
+            uuid.uuid4().hex, SYMBOL, Side.SELL, OrderType.STOP_LOSS, Decimal("0.01"), AT, stop_price=Decimal(47_500)
+        )
+        with pytest.raises(ExchangeFault) as raised:
+            account(exchange).create_order(stop)
+        sends = [request for request in server.requests if request[0] == "POST"]
+        if type(raised.value).__name__ != expected or len(sends) != 1:
+            wrong.append((code, text, expected, type(raised.value).__name__, sends))
     assert wrong == []
 
 

@@ -1,0 +1,199 @@
+"""OKX, where stop orders have lists of their own and become ordinary orders with other ids when they trigger.
+
+A stop is known here by ``algo:`` and its number there, before and after it triggered; what it became adds up under
+that id. `docs/execution.md` tells what OKX's documentation says of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from exchanges.adapters import okx_stops
+from exchanges.adapters.ccxt_exchange import CcxtExchange, in_order
+from exchanges.adapters.ccxt_reading import fill_of, report_of
+from exchanges.adapters.okx_stops import LISTS, PREFIX, Row, number_of, of_a_stop, told_of
+from exchanges.core.candles import to_ms
+from exchanges.core.decimals import ZERO
+from exchanges.core.errors import ExchangeFault, InvalidRequest, OrderNotFound, Unavailable
+from exchanges.core.orders import FillReport, OrderReport, OrderRequest, OrderType, ReportStatus
+
+PAGE = 100
+MAX_PAGES = 20
+#: What was canceled without a fill can be asked about for this long.
+REMEMBERED = timedelta(hours=2)
+#: A stop that triggers sends its market order at once.
+BEFORE = timedelta(minutes=1)
+
+
+class OkxExchange(CcxtExchange):
+    """One account on OKX; all but stop orders is as everywhere."""
+
+    # --- Sending and calling back ------------------------------------------------------------------
+
+    def _order_params(self, order: OrderRequest) -> dict[str, Any]:
+        params = super()._order_params(order)
+        if order.type is OrderType.STOP_LOSS:
+            # Without the mode ccxt would ask for margin.
+            params |= {"algoClOrdId": self._rendered(order.client_order_id), "tdMode": "cash"}
+        return params
+
+    def _placed(self, row: Any, order: OrderRequest) -> Any:
+        if order.type is not OrderType.STOP_LOSS:
+            return row
+        ours = self._rendered(order.client_order_id)
+        if not number_of(row) or told_of(row).get("algoClOrdId") not in {None, "", ours}:
+            raise Unavailable("Expected our own stop order in the answer.")
+        return {**row, "id": PREFIX + number_of(row)}
+
+    def cancel_order(self, symbol: str, client_order_id: str) -> None:
+        """Orders and stops are asked: only when both say that there is no such order is that the answer."""
+        try:
+            super().cancel_order(symbol, client_order_id)
+        except (OrderNotFound, InvalidRequest, Unavailable) as fault:
+            self._cancel_stop(symbol, self._rendered(client_order_id), fault)
+
+    def _cancel_stop(self, symbol: str, ours: str, fault: ExchangeFault) -> None:
+        params = {"trigger": True, "clientOrderId": ours}
+        try:
+            self._call(lambda client: client.api.cancel_order(None, symbol, params), symbol, writing=True)
+        except OrderNotFound:
+            raise fault from None
+
+    # --- Looking for one ---------------------------------------------------------------------------
+
+    def fetch_order(self, symbol: str, client_order_id: str) -> OrderReport:
+        """Raises OrderNotFound only when all lists of stops were read, too, and none holds our id."""
+        ours = self._rendered(client_order_id)
+        try:
+            row = self._read(lambda api: api.fetch_order(None, symbol, {"clientOrderId": ours}), symbol)
+        except OrderNotFound:
+            row = None
+        if row is not None and not number_of(row):
+            return self._asked_for(row, symbol, client_order_id)
+        stop = self._asked(symbol, ours) or self._listed(symbol, ours)
+        if stop is None:
+            raise OrderNotFound("Neither the orders nor the stops hold this id.")
+        return self._stop(symbol, stop)
+
+    def _asked(self, symbol: str, ours: str) -> Row | None:
+        """The one call that takes our id. How it says no is not documented, so the lists have the last word."""
+        try:
+            row = self._details(symbol, None, {"clientOrderId": ours})
+        except (OrderNotFound, InvalidRequest, Unavailable):
+            return None
+        return row if told_of(row).get("algoClOrdId") == ours else None
+
+    def _details(self, symbol: str, number: str | None, params: Mapping[str, str]) -> Row:
+        query = {"trigger": True, **params}
+        row: Row = self._read(lambda api: api.fetch_order(number, symbol, query), symbol)
+        if not number_of(row):
+            raise OrderNotFound("The answer held no stop.")
+        return row
+
+    def _listed(self, symbol: str, ours: str) -> Row | None:
+        for name, params in LISTS:
+            for row in self._page(symbol, name, params):
+                if told_of(row).get("algoClOrdId") == ours:
+                    return row
+        return None
+
+    def _page(self, symbol: str, name: str, params: Mapping[str, str]) -> list[Row]:
+        query = {"trigger": True, "ordType": "conditional", **params}
+        rows: list[Row] = self._read(lambda api: getattr(api, name)(symbol, None, PAGE, query), symbol)
+        return rows
+
+    # --- Lists -------------------------------------------------------------------------------------
+
+    def _reports(self, rows: Sequence[Any], symbol: str) -> list[OrderReport]:
+        """Of ordinary orders: those that a stop became are told of by the stop."""
+        return super()._reports([okx_stops.ordinary(row) for row in rows if not of_a_stop(row)], symbol)
+
+    def fetch_open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        stops = [self._stop(symbol, row) for row in self._page(symbol, *LISTS[0])]
+        return [*super().fetch_open_orders(symbol), *stops]
+
+    def fetch_recent_orders(self, symbol: str, since: datetime) -> Sequence[OrderReport]:
+        """Also the stops created since, ended or not; those between two states by the orders that they became."""
+        rows = {number_of(row): row for name, params in LISTS for row in self._since(symbol, name, params, since)}
+        for row in self._ordinary(symbol, since):
+            number = number_of(row)
+            if of_a_stop(row) and number not in rows:
+                rows[number] = self._details(symbol, number, {})
+        stops = [self._stop(symbol, row) for row in rows.values() if okx_stops.created(row) >= since]
+        found = [*super().fetch_recent_orders(symbol, since), *stops]
+        return sorted(found, key=lambda report: (report.created_at or since, report.exchange_order_id))
+
+    def _since(self, symbol: str, name: str, params: Mapping[str, str], since: datetime) -> list[Row]:
+        """The newest come first, a page at a time."""
+        found: list[Row] = []
+        earlier: dict[str, str] = {}
+        for _ in range(MAX_PAGES):
+            page = self._page(symbol, name, {**params, **earlier})
+            found += page
+            oldest = min(page, key=okx_stops.created, default=None)
+            if oldest is None or len(page) < PAGE or okx_stops.created(oldest) < since:
+                return found
+            earlier = {"after": number_of(oldest)}
+        raise Unavailable(f"Expected at most {MAX_PAGES * PAGE} stops at once.")
+
+    def _ordinary(self, symbol: str, since: datetime) -> list[Row]:
+        rows: list[Row] = []
+        for name in okx_stops.ORDINARY:
+            start = None if name == "fetch_open_orders" else to_ms(since)
+            rows += self._read(lambda api, name=name, start=start: getattr(api, name)(symbol, start, PAGE, {}), symbol)  # type: ignore[misc]
+        return rows
+
+    # --- Executions --------------------------------------------------------------------------------
+
+    def fetch_fills(
+        self, symbol: str, *, exchange_order_id: str | None = None, since: datetime | None = None
+    ) -> Sequence[FillReport]:
+        """Those of whatever a stop became are the stop's own."""
+        if exchange_order_id is not None and exchange_order_id.startswith(PREFIX):
+            row = self._details(symbol, exchange_order_id.removeprefix(PREFIX), {})
+            return in_order(fill for number in okx_stops.became(row) for fill in self._sold(symbol, number, row))
+        fills = super().fetch_fills(symbol, exchange_order_id=exchange_order_id, since=since)
+        return fills if exchange_order_id is not None else self._renamed(symbol, fills)
+
+    def _sold(self, symbol: str, number: str, stop: Row) -> list[FillReport]:
+        fills = (fill_of(row, symbol) for row in self._fills_of(symbol, number))
+        named = PREFIX + number_of(stop)
+        return [replace(fill, exchange_order_id=named) for fill in fills if fill.exchange_order_id == number]
+
+    def _renamed(self, symbol: str, fills: Sequence[FillReport]) -> Sequence[FillReport]:
+        if not fills:
+            return fills
+        listed = self._ordinary(symbol, fills[0].executed_at - BEFORE)
+        owners = {told_of(row)["ordId"]: PREFIX + number_of(row) for row in listed if of_a_stop(row)}
+        return [
+            replace(fill, exchange_order_id=owners.get(fill.exchange_order_id, fill.exchange_order_id))
+            for fill in fills
+        ]
+
+    # --- What became of one ------------------------------------------------------------------------
+
+    def _stop(self, symbol: str, row: Row) -> OrderReport:
+        parts = [self._part(symbol, number, row) for number in okx_stops.became(row)]
+        return okx_stops.added_up(report_of(row, self._contract, symbol), row, parts)
+
+    def _part(self, symbol: str, number: str, stop: Row) -> OrderReport:
+        try:
+            row: Row = self._read(lambda api: api.fetch_order(number, symbol, {}), symbol)
+        except OrderNotFound:
+            return self._forgotten(symbol, number, stop)
+        if told_of(row).get("ordId") != number or number_of(row) not in {"", number_of(stop)}:
+            raise Unavailable("Expected the order that the stop became in the answer.")
+        return report_of(okx_stops.ordinary(row), self._contract, symbol)
+
+    def _forgotten(self, symbol: str, number: str, stop: Row) -> OrderReport:
+        """Not listed yet, or canceled so long ago that only its executions are left."""
+        report = replace(report_of(stop, self._contract, symbol), exchange_order_id=number)
+        at = okx_stops.triggered(stop)
+        if at is None or self._now() - at < REMEMBERED:
+            return replace(report, status=ReportStatus.OPEN, filled=ZERO)
+        fills = self._sold(symbol, number, stop)
+        filled = sum((fill.amount for fill in fills), ZERO)
+        spent = sum((fill.amount * fill.price for fill in fills), ZERO)
+        average = spent / filled if filled else None
+        return replace(report, status=ReportStatus.CANCELED, filled=filled, average=average)
