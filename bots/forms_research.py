@@ -10,6 +10,7 @@ from django import forms
 from bots.core.sweep_plan import OBJECTIVES, PREFIX
 from bots.core.sweep_plan import PROTECTIONS as SWEPT
 from bots.forms import StrategyForm
+from exchanges.core.candle_freqtrade import Named, named
 from exchanges.core.candles import TIMEFRAMES
 
 HUNDRED = Decimal(100)
@@ -211,11 +212,17 @@ class ImportForm(forms.Form):
     symbol = forms.RegexField(
         r"\A[A-Z0-9]{1,15}/[A-Z0-9]{1,15}\Z",
         label="Market",
+        required=False,
         max_length=32,
+        help_text="Empty: as the file’s name says.",
         error_messages={"invalid": "Expected a symbol such as BTC/USDT."},
         widget=_typed(placeholder="BTC/USDT"),
     )
-    timeframe = forms.ChoiceField(label="Candles of", choices=[(name, name) for name in TIMEFRAMES], initial="1h")
+    timeframe = forms.ChoiceField(
+        label="Candles of",
+        required=False,
+        choices=[("", "as the file’s name says"), *((name, name) for name in TIMEFRAMES)],
+    )
     time = forms.ChoiceField(
         label="The time in a row is when its candle",
         initial="open",
@@ -224,8 +231,8 @@ class ImportForm(forms.Form):
     )
     file = forms.FileField(
         help_text="CSV with the header timestamp_ms,open,high,low,close,volume; Binance’s public CSV or zip; "
-        "freqtrade’s JSON.",
-        widget=forms.FileInput(attrs={"accept": ".csv,.json,.zip"}),
+        "freqtrade’s feather or JSON, whose names tell market and candles.",
+        widget=forms.FileInput(attrs={"accept": ".csv,.zip,.feather,.json,.gz"}),
     )
 
     def clean_file(self) -> Any:
@@ -235,6 +242,16 @@ class ImportForm(forms.Form):
                 f"Expected at most {MOST_BYTES // 1024 // 1024} MB; larger files go in by manage.py candles_import."
             )
         return file
+
+    def clean(self) -> dict[str, Any]:
+        """What was left empty is what the file's name says."""
+        given = self.cleaned_data
+        told = named(given["file"].name) if "file" in given else Named()
+        for name in ("symbol", "timeframe"):
+            given[name] = given.get(name) or getattr(told, name)
+            if "file" in given and name not in self.errors and not given[name]:
+                self.add_error(name, "Expected a choice: the file’s name does not tell it.")
+        return given
 
 
 class DownloadForm(forms.Form):

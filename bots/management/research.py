@@ -15,7 +15,8 @@ from bots.core.report import Report
 from bots.core.report_csv import Table
 from bots.core.sweep_plan import SweepError
 from bots.management.arguments import json_object, money
-from exchanges.core.candle_csv import CandleFileError, read_candle_csv
+from exchanges.adapters.candle_files import read_candle_file
+from exchanges.core.candle_table import CandleFileError
 from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol
@@ -59,7 +60,9 @@ class ResearchCommand(ConsoleCommand):
         parser.add_argument("--slippage", type=money, help="Fraction that each fill is worse than the price.")
         parser.add_argument("--params", type=json_object, default={}, metavar="JSON")
         parser.add_argument("--limits", type=json_object, default={}, metavar="JSON")
-        parser.add_argument("--csv", type=Path, metavar="FILE", help="These candles, instead of stored ones.")
+        parser.add_argument(
+            "--csv", type=Path, metavar="FILE", help="These candles instead of stored ones: CSV, zip, JSON or feather."
+        )
 
     def given(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The request under the API's field names."""
@@ -72,7 +75,7 @@ class ResearchCommand(ConsoleCommand):
         """
         at = self.at(options)
         if options["csv"] is not None:
-            return asked, read_candle_csv(options["csv"], asked.request.timeframe, at)[0], None
+            return asked, read_candle_file(options["csv"], asked.request.timeframe, at)[0], None
         # Only here: what reads stored candles takes longer to import than a file to be tried.
         from bots.queries import research
 

@@ -3,7 +3,6 @@
 import re
 import tempfile
 import uuid
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,9 @@ from bots.views.shell import signed_in, user_of
 from exchanges import candle_store
 from exchanges.adapters.candle_files import read_candle_file
 from exchanges.core.candle_check import CandleReport
-from exchanges.core.candle_csv import CandleFileError, csv_lines
+from exchanges.core.candle_csv import csv_lines
 from exchanges.core.candle_pack import pack, unpack
+from exchanges.core.candle_table import CandleFileError
 from exchanges.core.candles import TIMEFRAMES, Candles, from_ms, timeframe_ms
 
 #: How long a file that was looked at waits for the word to store it.
@@ -98,16 +98,7 @@ def _read(file: Any, timeframe: str, label: Any) -> tuple[Candles, CandleReport]
         with path.open("wb") as copy:
             for chunk in file.chunks():
                 copy.write(chunk)
-        if path.suffix == ".zip" and zipfile.is_zipfile(path) and _unpacked(path) > MOST_UNPACKED:
-            raise CandleFileError(1, "Expected at most 256 MB unpacked; use manage.py candles_import for more.")
-        if path.suffix == ".gz":
-            raise CandleFileError(1, "Expected CSV, JSON or zip, was gzip: unpack it first.")
-        return read_candle_file(path, timeframe, timezone.now(), label)
-
-
-def _unpacked(path: Path) -> int:
-    with zipfile.ZipFile(path) as archive:
-        return sum(member.file_size for member in archive.infolist())
+        return read_candle_file(path, timeframe, timezone.now(), label, MOST_UNPACKED)
 
 
 def overlap(market: tuple[str, str, str], candles: Candles) -> Overlap:

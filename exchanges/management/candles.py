@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 
 from accounts.management.base import ConsoleCommand, Exit
 from exchanges.core.candle_check import Gap
-from exchanges.core.candle_csv import CandleFileError
+from exchanges.core.candle_table import CandleFileError
 from exchanges.core.candles import TIMEFRAMES
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol, UnknownTimeframe
 
@@ -30,10 +30,16 @@ class CandleCommand(ConsoleCommand):
         ExchangeFault: Exit.UNAVAILABLE,
     }
 
-    def add_market(self, parser: CommandParser, *, required: bool = True) -> None:
+    def add_market(self, parser: CommandParser, *, required: bool = True, named: bool = False) -> None:
+        """``named``: symbol and timeframe may be left to a file's name."""
+        told = "default: as the file's name says" if named else None
         parser.add_argument("--exchange", required=required, type=exchange_name, metavar="NAME")
-        parser.add_argument("--symbol", required=required, type=symbol_name, metavar="BASE/QUOTE")
-        parser.add_argument("--timeframe", required=required, choices=tuple(TIMEFRAMES), metavar="TIMEFRAME")
+        parser.add_argument(
+            "--symbol", required=required and not named, type=symbol_name, metavar="BASE/QUOTE", help=told
+        )
+        parser.add_argument(
+            "--timeframe", required=required and not named, choices=tuple(TIMEFRAMES), metavar="TIMEFRAME", help=told
+        )
 
 
 def exchange_name(text: str) -> str:

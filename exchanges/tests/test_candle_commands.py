@@ -1,6 +1,7 @@
 """The candle commands from a shell's view: what they print, store and return."""
 
 import gzip
+import io
 import json
 import zipfile
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from exchanges.models import CandleChunk
 
 pytestmark = pytest.mark.django_db
 
+FILES = Path(__file__).parent / "files"
 MINUTE = 60_000
 START = to_ms(datetime(2026, 1, 31, 23, tzinfo=UTC))
 CANDLES = demo.candles("BTC/USDT", "1m", START, 120)
@@ -42,6 +44,13 @@ def refused(*arguments: str) -> tuple[int, str]:
     with pytest.raises(CommandError) as caught:
         run(*arguments)
     return caught.value.returncode, str(caught.value)
+
+
+def zipped(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as writer:
+        writer.writestr("BTCUSDT-1m-2026-01.csv", content)
+    return packed.getvalue()
 
 
 @pytest.fixture
@@ -101,7 +110,7 @@ def test_import_of_an_unfinished_candle_is_refused_at_that_instant_only(file: Pa
     [
         (["nowhere.csv", *MARKET], 3),
         ([".", *MARKET], 4),
-        (["nowhere.feather", *MARKET], 4),
+        (["nowhere.feather", *MARKET], 3),
     ],
 )
 def test_import_of_what_is_no_file_is_refused(arguments: list[str], code: int) -> None:
@@ -135,6 +144,52 @@ def test_import_reads_binance_zip_and_freqtrade_json(tmp_path: Path) -> None:
     assert answer("candles_import", str(packed), *MARKET, "--at", AT)["unchanged"] == 120
 
 
+def test_import_knows_the_market_by_freqtrades_name() -> None:
+    file = FILES / "BTC_USDT-1h.feather"
+    document = answer("candles_import", str(file), "--exchange", "binance", "--at", AT)
+    assert (document["symbol"], document["timeframe"]) == ("BTC/USDT", "1h")
+    assert (document["candles"], document["missing"], document["zero_volume"]) == (57, 3, 1)
+    again = answer("candles_import", str(file.with_suffix(".json")), "--exchange", "binance", "--at", AT)
+    assert (again["unchanged"], again["sha256"]) == (57, document["sha256"])
+    assert (
+        answer("candles_import", str(file.with_suffix(".json.gz")), "--exchange", "binance", "--at", AT)["added"] == 0
+    )
+
+
+def test_import_asks_for_what_the_name_does_not_tell(file: Path) -> None:
+    code, words = refused("candles_import", str(file), "--exchange", "demo", "--timeframe", "1m")
+    assert (code, words) == (4, "Expected --symbol: the name candles.csv does not tell it.")
+    assert "Expected --timeframe" in refused("candles_import", str(file), "--exchange", "a", "--symbol", "A/B")[1]
+    assert not CandleChunk.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"PAR1....PAR1", "was Parquet: convert it first"),
+        (b"FEA1....FEA1", "was the feather of before 2020"),
+        (b"\x89HDF\r\n", "was HDF5"),
+        (b"ARROW1", "was one that breaks off"),
+        (b"hello", "Expected an Arrow (feather) file"),
+    ],
+)
+def test_import_refuses_other_files_with_a_way_out(raw: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "BTC_USDT-1h.feather"
+    path.write_bytes(raw)
+    code, said = refused("candles_import", str(path), "--exchange", "binance")
+    assert (code, words in said) == (4, True), said
+    assert not CandleChunk.objects.exists()
+
+
+def test_exported_json_is_freqtrades_file(tmp_path: Path) -> None:
+    market = ("--exchange", "binance", "--symbol", "BTC/USDT", "--timeframe", "1h")
+    answer("candles_import", str(FILES / "BTC_USDT-1h.feather"), "--exchange", "binance", "--at", AT)
+    target = tmp_path / "BTC_USDT-1h.json"
+    answer("candles_export", *market, "--format", "json", "--output", str(target))
+    assert json.loads(target.read_bytes()) == json.loads((FILES / "BTC_USDT-1h.json").read_bytes())
+    assert answer("candles_import", str(target), "--exchange", "other", "--at", AT)["candles"] == 57
+
+
 def test_import_refuses_a_broken_archive(tmp_path: Path) -> None:
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK")
@@ -146,6 +201,16 @@ def test_import_refuses_a_broken_archive(tmp_path: Path) -> None:
     torn = tmp_path / "torn.csv.gz"
     torn.write_bytes(gzip.compress(b"x" * 1_000)[:-9])
     assert refused("candles_import", str(torn), *MARKET)[0] == 4
+    spoiled = bytearray(gzip.compress(bytes(range(256)) * 9))
+    spoiled[20:40] = b"\xff" * 20
+    torn.write_bytes(bytes(spoiled))
+    assert "Expected a whole archive" in refused("candles_import", str(torn), *MARKET)[1]
+    locked = bytearray(zipped(b"x"))
+    # The flags of the member and of its entry in the list: "needs a password".
+    for at in (6, bytes(locked).index(b"PK\x01\x02") + 8):
+        locked[at] |= 1
+    broken.write_bytes(bytes(locked))
+    assert "password" in refused("candles_import", str(broken), *MARKET)[1]
 
 
 def test_export_writes_what_import_reads(file: Path, tmp_path: Path) -> None:

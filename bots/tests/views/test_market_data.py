@@ -1,7 +1,9 @@
 """The pages of stored candles: what is covered, a file looked at before it is stored, and out again."""
 
+import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -15,6 +17,7 @@ from exchanges.models import CandleChunk
 from strategies.tests.places import synthetic
 
 HOUR = 3_600_000
+FILES = Path(__file__).parents[3] / "exchanges" / "tests" / "files"
 
 
 def upload(content: bytes, name: str = "candles.csv", **changed: str) -> dict[str, object]:
@@ -128,13 +131,14 @@ def test_no_file_at_all_is_a_named_mistake(alices):
     assert alices.post("/app/candles/import/", upload(b"")).status_code == 422
 
 
-def test_a_zip_is_read_and_another_packing_is_not(alices):
+def test_zip_and_gzip_are_read(alices):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("candles.csv", as_csv(gapped()))
     assert alices.post("/app/candles/import/", upload(packed.getvalue(), "c.zip")).status_code == 200
+    assert alices.post("/app/candles/import/", upload(gzip.compress(as_csv(gapped())), "c.csv.gz")).status_code == 200
     answer = alices.post("/app/candles/import/", upload(as_csv(gapped()), "c.csv.gz"))
-    assert "unpack it first" in answer.content.decode()
+    assert "Expected a whole archive" in answer.content.decode()
 
 
 def test_a_huge_zip_is_refused_before_it_is_unpacked(alices, monkeypatch):
@@ -142,7 +146,29 @@ def test_a_huge_zip_is_refused_before_it_is_unpacked(alices, monkeypatch):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("candles.csv", b"0" * 100_000)
-    assert "256 MB unpacked" in alices.post("/app/candles/import/", upload(packed.getvalue(), "c.zip")).content.decode()
+    for name, content in (("c.zip", packed.getvalue()), ("c.csv.gz", gzip.compress(b"0" * 100_000))):
+        page = alices.post("/app/candles/import/", upload(content, name)).content.decode()
+        assert "Expected at most 0 MB unpacked, was more" in page
+    feather = alices.post("/app/candles/import/", upload((FILES / "zstd.feather").read_bytes(), "zstd.feather"))
+    assert "Expected at most 0 MB unpacked, was more" in feather.content.decode()
+
+
+def test_freqtrades_feather_is_shown_by_its_name_and_stored(alices):
+    name = "BTC_USDT-1h.feather"
+    given = upload((FILES / name).read_bytes(), name, symbol="", timeframe="")
+    page = alices.post("/app/candles/import/", given)
+    assert page.context["market"] == ("binance", "BTC/USDT", "1h")
+    assert "57 new, 0 known, 0 differ" in page.content.decode()
+    alices.post("/app/candles/store/", {"token": page.context["token"]})
+    known = candle_store.coverage("binance", "BTC/USDT", "1h")
+    assert known is not None
+    assert (known.candles, known.missing, known.zero_volume) == (57, 3, 1)
+
+
+def test_a_name_that_tells_nothing_is_asked_for(alices):
+    answer = alices.post("/app/candles/import/", upload(as_csv(gapped()), "mine.csv", symbol="", timeframe=""))
+    assert answer.status_code == 422
+    assert set(answer.context["form"].errors) == {"symbol", "timeframe"}
 
 
 def test_only_staff_replaces_what_all_users_share(alices, alice):

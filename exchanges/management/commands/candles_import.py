@@ -1,12 +1,15 @@
-"""Store the candles of a file: CSV, freqtrade's JSON, or Binance's public CSV and zip."""
+"""Store the candles of a file: CSV, Binance's public CSV and zip, or freqtrade's feather and JSON."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from accounts.management.base import Exit, Failure
 from exchanges import candle_store
 from exchanges.adapters.candle_files import read_candle_file
+from exchanges.core.candle_freqtrade import named
 from exchanges.management.candles import CandleCommand, count_line, gap_documents, gap_lines, market_of, moment, title
 
 
@@ -15,15 +18,16 @@ class Command(CandleCommand):
     takes_at = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", metavar="FILE", type=Path, help="CSV, JSON or zip.")
-        self.add_market(parser)
+        parser.add_argument("file", metavar="FILE", type=Path, help="CSV, zip, feather or JSON.")
+        self.add_market(parser, named=True)
         parser.add_argument(
             "--time", choices=("open", "close"), default="open", help="What a row's time says; default: its opening."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        at, path, market = self.at(options), Path(options["file"]), market_of(options)
-        candles, report = read_candle_file(path, options["timeframe"], at, options["time"])
+        at, path = self.at(options), Path(options["file"])
+        market = _market(options, path)
+        candles, report = read_candle_file(path, market[2], at, options["time"])
         saved = candle_store.save(*market, candles, f"imported from {path.name}", at)
         document = {
             "exchange": market[0], "symbol": market[1], "timeframe": market[2],
@@ -39,3 +43,13 @@ class Command(CandleCommand):
             *gap_lines(report.gaps),
         ]
         self.emit(document, lines)
+
+
+def _market(options: Mapping[str, Any], path: Path) -> tuple[str, str, str]:
+    """As asked for, and where nothing was said as the file's name says."""
+    told = named(path.name)
+    found = {**options, "symbol": options["symbol"] or told.symbol, "timeframe": options["timeframe"] or told.timeframe}
+    for name in ("symbol", "timeframe"):
+        if not found[name]:
+            raise Failure(f"Expected --{name}: the name {path.name} does not tell it.", Exit.INVALID)
+    return market_of(found)

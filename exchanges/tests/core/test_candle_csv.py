@@ -1,6 +1,5 @@
 """Candle files: every fault with its row and its reason, or every candle."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,14 +10,13 @@ from hypothesis import strategies as st
 from exchanges.core.candle_check import Gap
 from exchanges.core.candle_csv import (
     HEADER,
-    CandleFileError,
     csv_lines,
     looks_like_binance,
     read_binance_csv,
     read_candle_csv,
-    read_json,
 )
 from exchanges.core.candle_pack import data_sha256
+from exchanges.core.candle_table import CandleFileError
 from exchanges.core.candles import Candles, from_ms
 from exchanges.core.errors import UnknownTimeframe
 from tradingbot.tests.places import DATA_DIR, NO_DATA
@@ -191,31 +189,6 @@ def test_binance_layout_with_a_broken_row_names_it() -> None:
         read_binance_csv("\n".join(rows).encode(), "1m", LATER)
     assert caught.value.row == 2
     assert not looks_like_binance(HEADER.encode())
-
-
-def test_freqtrade_json_is_read() -> None:
-    rows = [[START, 100, 102, 99, 101, 5], [START + MINUTE, 101, 101.5, 100, 100.5, 0]]
-    candles, _ = read_json(json.dumps(rows).encode(), "1m", LATER)
-    assert candles.rows() == rows
-
-
-@pytest.mark.parametrize(
-    ("text", "row", "words"),
-    [
-        ("{", 1, "Expected JSON"),
-        ("{}", 1, "Expected a list"),
-        ("[]", 1, "Expected a list"),
-        (json.dumps([[START, 1, 1, 1, 1, 1], [1, 2, 3]]), 2, "Expected 6 numbers"),
-        (json.dumps([[START, 1, 1, 1, "1", 1]]), 1, "Expected 6 numbers"),
-        (json.dumps([[START, 1, 1, 1, 1, True]]), 1, "Expected 6 numbers"),
-        (json.dumps([[START, 1, 1, 1, 1, 1], 7]), 2, "Expected 6 numbers"),
-        (json.dumps([[START, 1, 1, 1, 1, 1], [START, 1, 1, 1, 1, 1]]), 2, "Duplicate"),
-    ],
-)
-def test_bad_json_names_the_row(text: str, row: int, words: str) -> None:
-    with pytest.raises(CandleFileError, match=words) as caught:
-        read_json(text.encode(), "1m", LATER)
-    assert caught.value.row == row
 
 
 RECORDED = [
