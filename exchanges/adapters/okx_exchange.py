@@ -17,6 +17,7 @@ from exchanges.core.candles import to_ms
 from exchanges.core.decimals import ZERO
 from exchanges.core.errors import ExchangeFault, InvalidRequest, OrderNotFound, Unavailable
 from exchanges.core.orders import FillReport, OrderReport, OrderRequest, OrderType, ReportStatus
+from exchanges.vault import Credentials
 
 PAGE = 100
 MAX_PAGES = 20
@@ -28,6 +29,11 @@ BEFORE = timedelta(minutes=1)
 
 class OkxExchange(CcxtExchange):
     """One account on OKX; all but stop orders is as everywhere."""
+
+    def __init__(self, exchange: str, at: datetime, credentials: Credentials | None = None) -> None:
+        super().__init__(exchange, at, credentials)
+        #: Numbers of the stops that the ordinary orders read so far have come from.
+        self._triggered: set[str] = set()
 
     # --- Sending and calling back ------------------------------------------------------------------
 
@@ -63,7 +69,7 @@ class OkxExchange(CcxtExchange):
     # --- Looking for one ---------------------------------------------------------------------------
 
     def fetch_order(self, symbol: str, client_order_id: str) -> OrderReport:
-        """Raises OrderNotFound only when all lists of stops were read, too, and none holds our id."""
+        """Orders first, then stops."""
         ours = self._rendered(client_order_id)
         try:
             row = self._read(lambda api: api.fetch_order(None, symbol, {"clientOrderId": ours}), symbol)
@@ -71,32 +77,31 @@ class OkxExchange(CcxtExchange):
             row = None
         if row is not None and not number_of(row):
             return self._asked_for(row, symbol, client_order_id)
-        stop = self._asked(symbol, ours) or self._listed(symbol, ours)
-        if stop is None:
-            raise OrderNotFound("Neither the orders nor the stops hold this id.")
-        return self._stop(symbol, stop)
+        return self._stop(symbol, self._asked(symbol, ours))
 
-    def _asked(self, symbol: str, ours: str) -> Row | None:
-        """The one call that takes our id. How it says no is not documented, so the lists have the last word."""
+    def _asked(self, symbol: str, ours: str) -> Row:
+        """How the one call that takes our id says no is not documented: whatever is unclear is left to the lists."""
         try:
             row = self._details(symbol, None, {"clientOrderId": ours})
-        except (OrderNotFound, InvalidRequest, Unavailable):
-            return None
-        return row if told_of(row).get("algoClOrdId") == ours else None
+        except (InvalidRequest, Unavailable):
+            return self._listed(symbol, ours)
+        return row if told_of(row).get("algoClOrdId") == ours else self._listed(symbol, ours)
 
     def _details(self, symbol: str, number: str | None, params: Mapping[str, str]) -> Row:
         query = {"trigger": True, **params}
         row: Row = self._read(lambda api: api.fetch_order(number, symbol, query), symbol)
-        if not number_of(row):
+        if not told_of(row):
             raise OrderNotFound("The answer held no stop.")
+        if not number_of(row):
+            raise Unavailable("Expected the number of a stop in the answer.")
         return row
 
-    def _listed(self, symbol: str, ours: str) -> Row | None:
+    def _listed(self, symbol: str, ours: str) -> Row:
         for name, params in LISTS:
             for row in self._page(symbol, name, params):
                 if told_of(row).get("algoClOrdId") == ours:
                     return row
-        return None
+        raise OrderNotFound("Neither the orders nor the stops hold this id.")
 
     def _page(self, symbol: str, name: str, params: Mapping[str, str]) -> list[Row]:
         query = {"trigger": True, "ordType": "conditional", **params}
@@ -107,6 +112,7 @@ class OkxExchange(CcxtExchange):
 
     def _reports(self, rows: Sequence[Any], symbol: str) -> list[OrderReport]:
         """Of ordinary orders: those that a stop became are told of by the stop."""
+        self._triggered |= {number_of(row) for row in rows if of_a_stop(row)}
         return super()._reports([okx_stops.ordinary(row) for row in rows if not of_a_stop(row)], symbol)
 
     def fetch_open_orders(self, symbol: str) -> Sequence[OrderReport]:
@@ -114,22 +120,19 @@ class OkxExchange(CcxtExchange):
         return [*super().fetch_open_orders(symbol), *stops]
 
     def fetch_recent_orders(self, symbol: str, since: datetime) -> Sequence[OrderReport]:
-        """Also the stops created since, ended or not; those between two states by the orders that they became."""
-        rows = {number_of(row): row for name, params in LISTS for row in self._since(symbol, name, params, since)}
-        for row in self._ordinary(symbol, since):
-            number = number_of(row)
-            if of_a_stop(row) and number not in rows:
-                rows[number] = self._details(symbol, number, {})
-        stops = [self._stop(symbol, row) for row in rows.values() if okx_stops.created(row) >= since]
-        found = [*super().fetch_recent_orders(symbol, since), *stops]
+        """Also the stops created since, those that triggered by what they became; not those that ended untriggered."""
+        found = list(super().fetch_recent_orders(symbol, since))
+        rows = {number_of(row): row for row in self._pending(symbol, since)}
+        rows |= {number: self._details(symbol, number, {}) for number in sorted(self._triggered - rows.keys())}
+        found += [self._stop(symbol, row) for row in rows.values() if okx_stops.created(row) >= since]
         return sorted(found, key=lambda report: (report.created_at or since, report.exchange_order_id))
 
-    def _since(self, symbol: str, name: str, params: Mapping[str, str], since: datetime) -> list[Row]:
+    def _pending(self, symbol: str, since: datetime) -> list[Row]:
         """The newest come first, a page at a time."""
         found: list[Row] = []
         earlier: dict[str, str] = {}
         for _ in range(MAX_PAGES):
-            page = self._page(symbol, name, {**params, **earlier})
+            page = self._page(symbol, LISTS[0][0], earlier)
             found += page
             oldest = min(page, key=okx_stops.created, default=None)
             if oldest is None or len(page) < PAGE or okx_stops.created(oldest) < since:

@@ -119,8 +119,7 @@ def test_a_stop_that_could_not_sell_ended_without_a_fill(okx: OkxVenue) -> None:
     account().create_order(stop())
     okx.stops[-1] |= {"state": "order_failed", "failCode": "51008"}
     assert (found().status, found().filled) == (ReportStatus.CANCELED, 0)
-    [listed] = account().fetch_recent_orders(SYMBOL, AT)
-    assert listed.status is ReportStatus.CANCELED
+    assert account().fetch_open_orders(SYMBOL) == []
 
 
 @pytest.mark.parametrize(("later", "status"), [(60, ReportStatus.OPEN), (7201, ReportStatus.CANCELED)])
@@ -175,15 +174,27 @@ def test_a_cancel_that_only_the_stops_deny_is_no_not_found(okx: OkxVenue) -> Non
 
 
 @pytest.mark.parametrize(
+    "answer", [{"code": "51603", "data": [], "msg": "Order does not exist"}, {"code": "0", "data": [], "msg": ""}]
+)
+def test_absence_is_told_by_the_look_ups_and_by_the_lists(okx: OkxVenue, answer: dict[str, Any]) -> None:
+    okx.no_stop = answer
+    with pytest.raises(OrderNotFound):
+        found()
+    assert account().fetch_recent_orders(SYMBOL, AT) == []
+    asked = [path.rpartition("/")[2] for path in okx.sent("GET")]
+    assert asked == ["order", "order-algo", "orders-pending", *["orders-history"] * 2, "orders-algo-pending"]
+
+
+@pytest.mark.parametrize(
     "answer",
     [
-        {"code": "51603", "data": [], "msg": "Order does not exist"},
         {"code": "51000", "data": [], "msg": "Parameter algoClOrdId error"},
         {"code": "59999", "data": [], "msg": "A code that no document names."},
-        {"code": "0", "data": [], "msg": ""},
+        {"code": "0", "data": [{"instId": "BTC-USDT"}], "msg": ""},
+        {"code": "0", "data": [{"instId": "BTC-USDT", "algoId": "1", "algoClOrdId": OTHER}], "msg": ""},
     ],
 )
-def test_absence_is_told_by_the_lists_whatever_the_look_up_says(okx: OkxVenue, answer: dict[str, Any]) -> None:
+def test_absence_is_told_by_all_lists_where_the_look_up_is_unclear(okx: OkxVenue, answer: dict[str, Any]) -> None:
     okx.no_stop = answer
     account().create_order(stop(OTHER))
     with pytest.raises(OrderNotFound):
@@ -195,6 +206,7 @@ def test_absence_is_told_by_the_lists_whatever_the_look_up_says(okx: OkxVenue, a
 
 @pytest.mark.parametrize("states", [1, 2, 3, 4])
 def test_a_list_that_does_not_answer_is_no_miss(okx: OkxVenue, states: int) -> None:
+    okx.no_stop = {"code": "59999", "data": [], "msg": "A code that no document names."}
     lists = ["orders-algo-pending", *["orders-algo-history"] * 3]
     answer, seen = okx.answer, 0
 
@@ -216,8 +228,8 @@ def test_a_list_that_does_not_answer_is_no_miss(okx: OkxVenue, states: int) -> N
 def test_a_stop_is_found_in_the_lists_where_the_look_up_says_no(okx: OkxVenue, state: str) -> None:
     account().create_order(stop())
     okx.stops[-1]["state"] = state
-    answer = okx.get_order_algo
-    okx.get_order_algo = lambda asked: okx.no_stop if "algoClOrdId" in asked else answer(asked)  # type: ignore[method-assign]
+    answer, unclear = okx.get_order_algo, {"code": "51000", "data": [], "msg": "Parameter algoClOrdId error"}
+    okx.get_order_algo = lambda asked: unclear if "algoClOrdId" in asked else answer(asked)  # type: ignore[method-assign]
     assert found().exchange_order_id == "algo:9000"
 
 
