@@ -1,4 +1,4 @@
-"""Small exchanges on the loopback that take stop orders in the wire shapes that OKX and Kraken document."""
+"""Small exchanges on the loopback that take stop orders; here OKX, in the wire shapes that it documents."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ MS = 1_706_781_601_000
 
 
 class StopVenue(ThreadingHTTPServer):
-    """Keeps what was asked of it; ``lose`` names paths whose next answer is lost after the request was carried out."""
+    """Keeps what was asked of it. Of a path in ``lose`` the next answer is lost, in ``drop`` the next request, too."""
 
     daemon_threads = True
 
@@ -28,6 +28,7 @@ class StopVenue(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
         self.lose: list[str] = []
+        self.drop: list[str] = []
         self.now = MS
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -58,6 +59,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         params: Any = json.loads(body) if body[:1] in {"{", "["} else dict(parse_qsl(url.query) + parse_qsl(body))
         self.server.asked.append((self.command, url.path, params, dict(self.headers.items())))
+        if url.path in self.server.drop:
+            self.server.drop.remove(url.path)
+            self.close_connection = True
+            return
         data = json.dumps(self.server.answer(self.command, url.path, params)).encode()
         if url.path in self.server.lose:
             self.server.lose.remove(url.path)
@@ -129,6 +134,14 @@ class OkxVenue(StopVenue):
             "tag": "",
         }
         return _yes(told)
+
+    def post_order(self, sent: Fields) -> Fields:
+        """Filled at once, at 47,000."""
+        known = {"instId": sent["instId"], "instType": "SPOT", "side": sent["side"], "sz": sent["sz"], "algoId": ""}
+        known |= {"clOrdId": sent["clOrdId"], "ordId": str(7_000 + len(self.orders)), "ordType": sent["ordType"]}
+        self.orders.append(known | {"algoClOrdId": "", "accFillSz": "0", "avgPx": "", "cTime": str(self.now)})
+        self.fill(sent["sz"], "47000")
+        return _yes({"clOrdId": sent["clOrdId"], "ordId": known["ordId"], "sCode": "0", "sMsg": "", "tag": ""})
 
     def post_cancel_algos(self, sent: list[Fields]) -> Fields:
         for stop in self.stops:
@@ -204,7 +217,7 @@ class OkxVenue(StopVenue):
         order |= {"accFillSz": plain(after), "avgPx": plain(spent / after)}
         order["state"] = "filled" if full else "partially_filled"
         traded = {"instId": order["instId"], "instType": "SPOT", "ordId": order["ordId"], "side": order["side"]}
-        traded |= {"tradeId": str(1 + len(self.fills)), "fillPx": price, "fillSz": amount, "clOrdId": ""}
+        traded |= {"tradeId": str(501 + len(self.fills)), "fillPx": price, "fillSz": amount, "clOrdId": ""}
         self.fills.append(traded | {"fee": "-0.5", "feeCcy": "USDT", "execType": "T", "ts": str(self.now)})
 
 
@@ -214,87 +227,3 @@ def _yes(*rows: Fields) -> Fields:
 
 def _no(code: str, text: str) -> Fields:
     return {"code": code, "data": [], "msg": text}
-
-
-class KrakenVenue(StopVenue):
-    """One list of orders: a stop-loss keeps its id when it triggers, and says "stopped" then."""
-
-    def __init__(self) -> None:
-        self.orders: dict[str, Fields] = {}
-        self.trades: dict[str, Fields] = {}
-        super().__init__()
-
-    def answer(self, method: str, path: str, params: Any) -> Any:
-        try:
-            return {"error": [], "result": getattr(self, path.removeprefix("/0/private/"))(params)}
-        except LookupError as error:
-            return {"error": [str(error.args[0])]}
-
-    # --- Requests, by Kraken's names ---------------------------------------------------------------
-
-    def AddOrder(self, sent: Fields) -> Fields:  # noqa: N802
-        number = f"OQCLML-BW3P3-BUCM{len(self.orders):02}"
-        words = f"{sent['type']} {sent['volume']} {sent['pair']} @ stop loss {sent['price']}"
-        descr = {"pair": sent["pair"], "type": sent["type"], "ordertype": sent["ordertype"], "price": sent["price"]}
-        descr |= {"price2": "0", "leverage": "none", "order": words, "close": ""}
-        times = {"opentm": self.now / 1000, "starttm": 0, "expiretm": 0}
-        zero = dict.fromkeys(("vol_exec", "cost", "fee", "price", "limitprice"), "0.00000")
-        row = {"refid": None, "userref": None, "cl_ord_id": sent["cl_ord_id"], "status": "open", "descr": descr}
-        row |= {"vol": sent["volume"], "stopprice": sent["price"], "misc": "", "oflags": "fciq", "trigger": "last"}
-        self.orders[number] = row | times | zero | {"trades": []}
-        return {"txid": [number], "descr": {"order": words}}
-
-    def CancelOrder(self, sent: Fields) -> Fields:  # noqa: N802
-        for row in self.orders.values():
-            if row["cl_ord_id"] == sent["cl_ord_id"] and row["status"] == "open":
-                row |= {"status": "canceled", "reason": "User requested", "closetm": self.now / 1000}
-                return {"count": 1}
-        raise LookupError("EOrder:Unknown order")
-
-    def OpenOrders(self, asked: Fields) -> Fields:  # noqa: N802
-        return {"open": self._listed(asked, ended=False)}
-
-    def ClosedOrders(self, asked: Fields) -> Fields:  # noqa: N802
-        rows = self._listed(asked, ended=True)
-        return {"closed": rows, "count": len(rows)}
-
-    def _listed(self, asked: Fields, *, ended: bool) -> Fields:
-        ours = asked.get("cl_ord_id")
-        rows = {n: row for n, row in self.orders.items() if ours in {None, row["cl_ord_id"]}}
-        shown = {n: row for n, row in rows.items() if (row["status"] != "open") is ended}
-        # Trades are told of only where they are asked for.
-        return {n: {k: v for k, v in row.items() if k != "trades"} for n, row in shown.items()}
-
-    def QueryOrders(self, asked: Fields) -> Fields:  # noqa: N802
-        return {asked["txid"]: self.orders[asked["txid"]]}
-
-    def QueryTrades(self, asked: Fields) -> Fields:  # noqa: N802
-        numbers = asked.get("txid", "").split(",")
-        if len(numbers) > 20 or numbers == [""]:
-            raise LookupError("EGeneral:Invalid arguments")
-        return {number: self.trades[number] for number in numbers}
-
-    def TradesHistory(self, asked: Fields) -> Fields:  # noqa: N802
-        return {"trades": self.trades, "count": len(self.trades)}
-
-    # --- What happens at the exchange --------------------------------------------------------------
-
-    def trigger(self) -> None:
-        """The newest stop sells at the market from here on."""
-        [*_, row] = self.orders.values()
-        row["misc"] = "stopped"
-
-    def fill(self, amount: str, price: str) -> None:
-        [*_, (number, row)] = self.orders.items()
-        before = Decimal(row["vol_exec"])
-        after = before + Decimal(amount)
-        cost = Decimal(row["cost"]) + Decimal(amount) * Decimal(price)
-        row |= {"vol_exec": f"{after:.8f}", "cost": f"{cost:.5f}", "price": f"{cost / after:.5f}"}
-        if after == Decimal(row["vol"]):
-            row |= {"status": "closed", "reason": None, "closetm": self.now / 1000}
-        trade = f"TDLH43-DVQXD-2KHV{len(self.trades):02}"
-        row["trades"].append(trade)
-        traded = {"ordertxid": number, "postxid": "TKH2SE-M7IF5-CFI7LT", "pair": row["descr"]["pair"], "misc": ""}
-        traded |= {"time": self.now / 1000, "type": row["descr"]["type"], "ordertype": "stop-loss", "margin": "0.00000"}
-        costs = {"price": price, "cost": f"{Decimal(amount) * Decimal(price):.5f}", "fee": "0.50000", "vol": amount}
-        self.trades[trade] = traded | costs

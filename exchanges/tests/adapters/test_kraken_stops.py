@@ -10,7 +10,8 @@ from exchanges import connect
 from exchanges.core.errors import OrderNotFound, Unavailable
 from exchanges.core.orders import OrderReport, OrderRequest, OrderType, ReportStatus, Side
 from exchanges.core.port import Exchange
-from exchanges.tests.adapters.stop_venues import KrakenVenue, in_place_of
+from exchanges.tests.adapters.kraken_venue import KrakenVenue
+from exchanges.tests.adapters.stop_venues import in_place_of
 from exchanges.vault import Credentials
 
 AT = datetime(2024, 2, 1, 10, 0, 1, tzinfo=UTC)

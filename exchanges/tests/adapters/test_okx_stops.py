@@ -239,9 +239,9 @@ def test_executions_of_the_account_belong_to_the_stop(okx: OkxVenue) -> None:
     okx.fill("0.01", "47400")
     by_hand = okx.orders[0] | {"ordId": "8000", "algoId": "", "algoClOrdId": "", "clOrdId": "byhand"}
     okx.orders.append(by_hand)
-    okx.fills.append(okx.fills[0] | {"tradeId": "2", "ordId": "8000"})
+    okx.fills.append(okx.fills[0] | {"tradeId": "502", "ordId": "8000"})
     fills = account().fetch_fills(SYMBOL, since=AT)
-    assert [(fill.trade_id, fill.exchange_order_id) for fill in fills] == [("1", "algo:9000"), ("2", "8000")]
+    assert [(fill.trade_id, fill.exchange_order_id) for fill in fills] == [("501", "algo:9000"), ("502", "8000")]
     recent = account().fetch_recent_orders(SYMBOL, AT)
     assert {(row.exchange_order_id, row.client_order_id) for row in recent} == {("algo:9000", ID), ("8000", "byhand")}
 
