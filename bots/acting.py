@@ -10,20 +10,24 @@ from django.db.models import Q
 
 from bots import connect, leases, orders, reconcile
 from bots.core import sizing
+from bots.core.codes import Code
 from bots.core.intent import Purpose
 from bots.core.order_state import OrderState
+from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, MAX_SKEW
 from bots.models import BotRun, Decision, Mode, Order
 from bots.models.order import OrderQuerySet
 from bots.orders import Cause, Choose, LeaseLost, Placed
-from bots.situation import Ambient
+from bots.situation import Ambient, closes_at, limits_of
 from exchanges import market_data
-from exchanges.core.decimals import ZERO
-from exchanges.core.errors import ExchangeFault
+from exchanges.core.decimals import ONE, ZERO
+from exchanges.core.errors import ExchangeFault, Maintenance
 from exchanges.core.market import Market
 from exchanges.core.orders import Quote, Side
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
+#: An exit that has waited longer for what rests is priced anew.
+CLEARED_FAST = timedelta(seconds=2)
 #: Between tries of an order that came to nothing.
 RETRY_EVERY = timedelta(seconds=20)
 #: An immediate entry that stands at an exchange all the same is called back after this long.
@@ -34,6 +38,12 @@ class Unsettled(ExchangeFault):
     """What rests may still sell the same coins, and the exchange has not said what became of it: wait for that."""
 
     code = "UNRESOLVED_ORDER"
+
+
+class CandleOpen(ExchangeFault):
+    """The candle still forms at the exchange, whose clock is behind ours: wait for that, it is a moment."""
+
+    code = "CANDLE_OPEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +92,10 @@ class Turn:
         """A request is signed with the claim's instant, not with the turn's."""
         return passed(self.at, self.began)
 
-    def skew(self) -> timedelta:
-        """How far the exchange's clock is from this one."""
+    def clocks(self) -> tuple[datetime, timedelta]:
+        """(the exchange's clock, how far it is from this one)."""
         theirs = self.exchange.fetch_time()
-        return theirs - self.at - timedelta(seconds=monotonic() - self.began)
+        return theirs, theirs - self.at - timedelta(seconds=monotonic() - self.began)
 
 
 def worker_name() -> str:
@@ -127,9 +137,30 @@ def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool, full_exit: b
     call_back_due(turn)
     turn.run.refresh_from_db(fields=["held"])
     holding = not sizing.flat(turn.run.held, quote.bid, turn.market)
-    if full_exit and holding and not clear_resting(turn, "an exit comes first"):
-        raise Unsettled("A resting order that may still sell the same coins is not settled yet.")
-    return decide_now(turn, cause, choose, look(turn, quote, holding=holding, stale=stale))
+    if full_exit and holding:
+        if not clear_resting(turn, "an exit comes first"):
+            raise Unsettled("A resting order that may still sell the same coins is not settled yet.")
+        clear_the_way(turn, quote)
+        quote = _quote_of_now(turn, quote)
+    ambient = look(turn, quote, holding=holding, stale=stale)
+    if cause.candle_opened_at is not None and not (full_exit and holding):
+        wait_for_close(turn.run, cause.candle_opened_at, ambient)
+    return decide_now(turn, cause, choose, ambient)
+
+
+def _quote_of_now(turn: Turn, quote: Quote) -> Quote:
+    """Calling back many orders takes a while, and an exit's limit is put near the price; an old one still sells."""
+    if turn.now() - turn.at > CLEARED_FAST:
+        with suppress(ExchangeFault):
+            return turn.exchange.fetch_quote(turn.run.symbol)
+    return quote
+
+
+def wait_for_close(run: BotRun, opened_at: datetime, ambient: Ambient) -> None:
+    """A clock that is wrong by more than a moment is another matter, and waits for a person. Raises CandleOpen."""
+    closes, theirs = closes_at(run, opened_at), ambient.exchange_at
+    if theirs is not None and theirs < closes and abs(ambient.skew or MAX_SKEW) <= MAX_SKEW:
+        raise CandleOpen(f"At the exchange it is {theirs:%H:%M:%S.%f}, before {closes:%H:%M:%S}.")
 
 
 def decide_now(turn: Turn, cause: Cause, choose: Choose, ambient: Ambient) -> Acted:
@@ -146,7 +177,13 @@ def decide_now(turn: Turn, cause: Cause, choose: Choose, ambient: Ambient) -> Ac
 def settle_open_orders(turn: Turn, *, holding: bool) -> None:
     """What became of the earlier orders. An exit does not wait for an answer about another order; an entry does."""
     live = turn.run.orders.live().exclude(state=OrderState.PLANNED).select_related("run", "account").order_by("id")
-    for order in live:
+    rows, as_they_were = list(live), set[int]()
+    try:
+        as_they_were = reconcile.unmoved(rows, turn.exchange)
+    except ExchangeFault:
+        if not holding:
+            raise
+    for order in (row for row in rows if row.pk not in as_they_were):
         try:
             reconcile.settle(order, turn.exchange, turn.actor, turn.now())
         except ExchangeFault:
@@ -185,6 +222,22 @@ def clear_resting(turn: Turn, why: str, keep: Collection[str] = ()) -> bool:
     return not any(leg_of(order) not in keep for order in run.orders.resting().filter(side=Side.SELL.value))
 
 
+def clear_the_way(turn: Turn, quote: Quote) -> None:
+    """Other runs' resting buys of the account that an exit could trade with are called back: an entry yields to it.
+
+    Their time is over with that, so that the exit is held back by none of them again, whatever becomes of the cancel.
+    """
+    run, at = turn.run, turn.now()
+    band = (limits_of(run).price_band_pct or DEFAULT_BAND_PCT) / HUNDRED
+    lowest = turn.market.round_price(quote.bid * (ONE - band), Side.SELL)
+    others = Order.objects.filter(account_id=run.account_id, symbol=run.symbol, side=Side.BUY.value, rests=True)
+    for order in _at_exchange(others.exclude(run=run)):
+        if order.limit_price is not None and order.limit_price >= lowest:
+            Order.objects.filter(pk=order.pk).update(rest_until=at)
+            with suppress(ExchangeFault):
+                call_back(order, turn.exchange, "it stands in an exit's way", turn.actor, at)
+
+
 def clear_run(run: BotRun, why: str, at: datetime) -> bool:
     """The same in a turn of its own; False also while another worker holds the run. Raises ExchangeFault."""
     cleared = False
@@ -219,12 +272,13 @@ def look(turn: Turn, quote: Quote, *, holding: bool, stale: bool) -> Ambient:
     try:
         balances = turn.exchange.fetch_balances()
         free = balances[turn.market.quote].free if turn.market.quote in balances else ZERO
-        return Ambient(quote, free, stale, turn.skew())
-    except ExchangeFault:
+        theirs, skew = turn.clocks()
+        return Ambient(quote, free, stale, skew, theirs)
+    except ExchangeFault as fault:
         if not holding:
             raise
         # An exit needs neither; whoever would enter all the same finds the data stale.
-        return Ambient(quote, None, stale=True)
+        return Ambient(quote, None, stale=True, maintenance=isinstance(fault, Maintenance))
 
 
 def settle(order: Order, turn: Turn) -> None:
@@ -240,7 +294,13 @@ def next_key(run: BotRun, key: str, at: datetime) -> str | None:
     latest = tried.order_by("-id").first()
     if latest is None:
         return key
-    return f"{root}:retry:{tried.count()}" if at - latest.at >= RETRY_EVERY else None
+    return f"{root}:retry:{tried.count()}" if at - latest.at >= RETRY_EVERY or _crossed(latest) else None
+
+
+def _crossed(latest: Decision) -> bool:
+    """The next try begins by calling back what stood in its way: there is nothing to wait for."""
+    denied = latest.order.reject_code if latest.order is not None else latest.code
+    return denied == Code.SELF_CROSS
 
 
 def send(turn: Turn, order: Order, ambient: Ambient) -> None:

@@ -16,13 +16,13 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from bots.core.decision import Decided
-from bots.core.intent import Denial, OrderIntent, Purpose
+from bots.core.decision import Decided, warnings
+from bots.core.intent import OrderIntent, Purpose
 from bots.core.order_state import FINAL, OrderState, require
 from bots.core.risk import Situation, check
 from bots.ledger import locked_position
 from bots.models import ACTIVE, BotRun, Decision, Order, OrderEvent, TradingAccount
-from bots.situation import Ambient, gates_against, situation
+from bots.situation import Ambient, gates_against, situation, snapshot
 from exchanges.core.decimals import ONE, ZERO
 from exchanges.core.errors import DuplicateOrder, ExchangeFault, RateLimited, Refused
 from exchanges.core.market import Market
@@ -98,7 +98,7 @@ def _decide_locked(
     if run.status not in ACTIVE or Decision.objects.filter(run=run, decision_key=cause.decision_key).exists():
         return Placed(None, None)
     row = locked_position(run)
-    now = situation(run, row, market, ambient, at)
+    now = situation(run, row, market, ambient, at, candle=cause.candle_opened_at)
     decided = choose(now)
     if decided is None:
         return Placed(None, None)
@@ -138,12 +138,6 @@ def _write_down(run: BotRun, cause: Cause, intent: OrderIntent, now: Situation, 
         order=order, sequence=1, to_state=OrderState.PLANNED, cause=cause.decision_key, actor=cause.actor, at=at
     )
     return order
-
-
-def snapshot(now: Situation) -> dict[str, str]:
-    """What risk looked at, for the order's page."""
-    facts = ("price", "cash", "equity", "peak_equity", "day_start_equity", "free", "exposure", "open_orders", "gate")
-    return {name: str(getattr(now, name)) for name in facts} | {"limits": str(now.limits.as_json())}
 
 
 def journal(run: BotRun, cause: Cause, decided: Decided, order: Order | None, at: datetime) -> Decision:
@@ -198,12 +192,13 @@ def claim(order: Order, epoch: int, actor: str, market: Market, ambient: Ambient
             why = "too old to send" if at > order.expires_at else "its run has ended"
             transition(order, OrderState.EXPIRED_UNSENT, why, actor, at)
             return False
-        if denial := _denied_now(order, run, market, ambient, at):
+        intent, now = order.intent, _now(order, run, market, ambient, at)
+        if denial := check(intent, now):
             facts: dict[str, Any] = {"reject_code": denial.code, "reject_detail": denial.detail[:300]}
             transition(order, OrderState.DENIED, f"{denial.code}: {denial.detail}", actor, at, **facts)
             return False
-        may = _may_send(order, run, epoch, at)
-        return transition(order, OrderState.SENDING, "claimed", actor, at, only_if=may, send_at=at)
+        may, why = _may_send(order, run, epoch, at), f"claimed{warnings(intent, now)}"
+        return transition(order, OrderState.SENDING, why, actor, at, only_if=may, send_at=at)
 
 
 def _may_send(order: Order, run: BotRun, epoch: int, at: datetime) -> Q:
@@ -212,11 +207,12 @@ def _may_send(order: Order, run: BotRun, epoch: int, at: datetime) -> Q:
     return Q(held, ~Exists(gates_against(run, Purpose(order.purpose))), expires_at__gte=at)
 
 
-def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at: datetime) -> Denial | None:
-    now = situation(run, locked_position(run), market, ambient, at)
+def _now(order: Order, run: BotRun, market: Market, ambient: Ambient, at: datetime) -> Situation:
+    candle = Decision.objects.filter(order=order).values_list("candle_opened_at", flat=True).first()
+    now = situation(run, locked_position(run), market, ambient, at, candle=candle)
     intent = order.intent
     # The order itself stands in its slot, in the rate and in the count; it must not deny itself.
-    others = replace(
+    return replace(
         now,
         busy_legs=now.busy_legs - {intent.slot_leg},
         open_orders=max(0, now.open_orders - 1),
@@ -224,7 +220,6 @@ def _denied_now(order: Order, run: BotRun, market: Market, ambient: Ambient, at:
         selling=now.selling - (intent.amount if intent.side is Side.SELL else ZERO),
         buying=now.buying - (intent.notional * (ONE + market.taker_fee) if intent.side is Side.BUY else ZERO),
     )
-    return check(intent, others)
 
 
 def submit(order: Order, exchange: Exchange, began: float, actor: str, at: datetime) -> None:

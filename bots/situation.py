@@ -12,9 +12,12 @@ from django.db.models import Q, QuerySet
 from bots import breakers
 from bots.core.intent import Purpose
 from bots.core.limits import Limits, parse_limits, tightest
+from bots.core.order_state import OrderState
 from bots.core.risk import Gate, Permit, Situation
+from bots.core.situation import Standing
 from bots.ledger import lots_of, position_of, stakes_of
 from bots.models import Arming, BotRun, Level, Mode, Order, RiskLimits, RunPosition, Status, TradingGate
+from exchanges.core.candles import timeframe_ms
 from exchanges.core.decimals import ONE, ZERO
 from exchanges.core.market import Market
 from exchanges.core.orders import Quote, Side
@@ -32,6 +35,9 @@ class Ambient:
     free_quote: Decimal | None = None
     stale: bool = False
     skew: timedelta | None = None
+    #: The exchange's clock at the same look.
+    exchange_at: datetime | None = None
+    maintenance: bool = False
     #: Whether the run works a grid, so that what each line holds is asked for.
     lines: bool = False
 
@@ -52,9 +58,9 @@ def gates_against(run: BotRun, purpose: Purpose) -> QuerySet[TradingGate]:
 
 
 def worst_gate(run: BotRun) -> tuple[Gate, str, str]:
-    """(state, level, reason) of the strictest switch that speaks for the run."""
+    """(state, level, reason) of the strictest switch that speaks for the run; of equal ones a person's comes first."""
     worst = (Gate.ACTIVE, "", "")
-    for row in TradingGate.objects.filter(levels_of(run)):
+    for row in sorted(TradingGate.objects.filter(levels_of(run)), key=lambda row: row.level == Level.ACCOUNT):
         if SEVERITY[Gate(row.state)] > SEVERITY[worst[0]]:
             worst = (Gate(row.state), row.level, row.reason)
     return worst
@@ -114,29 +120,59 @@ def exposure_of_others(run: BotRun) -> Decimal:
     return cost + sum(((amount - filled) * price for amount, filled, price in planned), ZERO)
 
 
-def orders_in_flight(run: BotRun, market: Market) -> dict[str, Any]:
-    """What the account's orders that are not final say: how many, the busy legs, what the run's own may still do."""
+def closes_at(run: BotRun, opened_at: datetime) -> datetime:
+    """When a candle of the run's timeframe is over."""
+    return opened_at + timedelta(milliseconds=timeframe_ms(run.timeframe))
+
+
+def orders_in_flight(run: BotRun, market: Market, at: datetime) -> dict[str, Any]:
+    """What the account's orders that are not final say: how many, busy legs, what waits, what may still be traded."""
     rows = Order.objects.filter(account_id=run.account_id).live()
-    names = ("slot", "run_id", "side", "amount", "filled", "price", "limit_price", "rests")
-    live = list(rows.values_list(*names))
+    live = list(rows.only(*SPEAKING))
     prefix = f"{run.account_id}:{run.symbol}:"
-    mine = [row for row in live if row[1] == run.pk]
-    sells = (amount - filled for _, _, side, amount, filled, *_ in mine if side == Side.SELL)
+    mine = [row for row in live if row.run_id == run.pk]
+    sells = (row.amount - row.filled for row in mine if row.side == Side.SELL)
     buys = (
-        (amount - filled) * (limit if rests and limit is not None else price)
-        for _, _, side, amount, filled, price, limit, rests in mine
-        if side == Side.BUY
+        (row.amount - row.filled) * (row.limit_price if row.rests and row.limit_price is not None else row.price)
+        for row in mine
+        if row.side == Side.BUY
     )
+    waiting = (row for row in live if row.symbol == run.symbol and row.rests and row.stop_price is None)
     return {
         "open_orders": len(live),
-        "busy_legs": frozenset(row[0].removeprefix(prefix) for row in live if row[0].startswith(prefix)),
+        "busy_legs": frozenset(row.slot.removeprefix(prefix) for row in live if row.slot.startswith(prefix)),
         "selling": sum(sells, ZERO),
         "buying": sum(buys, ZERO) * (ONE + market.taker_fee),
+        "standing": tuple(_standing(row, at) for row in waiting if row.limit_price is not None),
     }
 
 
-def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, at: datetime) -> Situation:
-    """The run's facts as of now; ``row`` is its position, locked by the caller when an order may follow."""
+#: What an order that is not final has to say to another one.
+SPEAKING = (
+    *("slot", "symbol", "run_id", "side", "amount", "filled", "price"),
+    *("limit_price", "stop_price", "rests", "rest_until", "state"),
+)
+
+
+def _standing(row: Order, at: datetime) -> Standing:
+    called_back = row.rest_until is not None and row.rest_until <= at
+    firm = row.state in (OrderState.OPEN, OrderState.PARTIAL) and not called_back
+    return Standing(Side(row.side), row.limit_price or ZERO, firm)
+
+
+def situation(
+    run: BotRun,
+    row: RunPosition,
+    market: Market,
+    ambient: Ambient,
+    at: datetime,
+    *,
+    candle: datetime | None = None,
+) -> Situation:
+    """The run's facts as of now; ``row`` is its position, locked by the caller when an order may follow.
+
+    ``candle``: when the candle that is acted on was opened, where one is.
+    """
     position = position_of(row)
     holding = position.amount > 0
     price = ambient.quote.price_for(Side.SELL if holding else Side.BUY)
@@ -171,7 +207,18 @@ def situation(run: BotRun, row: RunPosition, market: Market, ambient: Ambient, a
         paused=run.status in (Status.PAUSED, Status.STOPPING),
         stale=ambient.stale,
         skew=ambient.skew,
+        exchange_at=ambient.exchange_at,
+        maintenance=ambient.maintenance,
+        candle_closes_at=candle and closes_at(run, candle),
+        held_by_case=level == Level.ACCOUNT,
+        key_unbound=run.mode == Mode.LIVE and run.key is not None and run.key.ip_restricted is False,
         banned_until=run.account.banned_until,
         breakers=breakers.standing(run, limits, of_user, books, at),
-        **orders_in_flight(run, market),
+        **orders_in_flight(run, market, at),
     )
+
+
+def snapshot(now: Situation) -> dict[str, str]:
+    """What risk looked at, for the order's page."""
+    facts = ("price", "cash", "equity", "peak_equity", "day_start_equity", "free", "exposure", "open_orders", "gate")
+    return {name: str(getattr(now, name)) for name in facts} | {"limits": str(now.limits.as_json())}

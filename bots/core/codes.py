@@ -33,6 +33,7 @@ class Code(StrEnum):
     PAPER_ONLY = "PAPER_ONLY"
     KEY_CAN_WITHDRAW = "KEY_CAN_WITHDRAW"
     KEY_CHECK_STALE = "KEY_CHECK_STALE"
+    KEY_NO_IP_LIMIT = "KEY_NO_IP_LIMIT"
     KEY_INVALID = "KEY_INVALID"
     PERMISSION_MISSING = "PERMISSION_MISSING"
     # Limits and protections.
@@ -54,6 +55,7 @@ class Code(StrEnum):
     INSUFFICIENT_FREE = "INSUFFICIENT_FREE"
     # Orders and the exchange.
     UNRESOLVED_ORDER = "UNRESOLVED_ORDER"
+    SELF_CROSS = "SELF_CROSS"
     POSITION_MISMATCH = "POSITION_MISMATCH"
     CLOCK_SKEW = "CLOCK_SKEW"
     ORDER_REJECTED = "ORDER_REJECTED"
@@ -76,7 +78,7 @@ MEANING: dict[Code, str] = {
     Code.MANUAL_CLOSE: "A person asked for the position to be closed.",
     Code.DATA_STALE: "The market data was too old to act on.",
     Code.DATA_GAP: "Candles are missing from the window that the rule needs.",
-    Code.CANDLE_OPEN: "The candle had not closed yet.",
+    Code.CANDLE_OPEN: "The candle had not closed yet at the exchange's clock.",
     Code.TRADING_HALTED: "Trading is halted by the kill switch.",
     Code.STATE_REDUCING: "Only exits are allowed at the moment.",
     Code.RUN_PAUSED: "The run is paused: it makes no new entries and keeps its exits.",
@@ -86,6 +88,7 @@ MEANING: dict[Code, str] = {
     Code.PAPER_ONLY: "The key is not verified for trading; it serves paper runs only.",
     Code.KEY_CAN_WITHDRAW: "The key may withdraw; such a key is never used.",
     Code.KEY_CHECK_STALE: "The key's permissions were last checked too long ago.",
+    Code.KEY_NO_IP_LIMIT: "A warning: the exchange takes this key from any IP address.",
     Code.KEY_INVALID: "The exchange refused the key.",
     Code.PERMISSION_MISSING: "The key lacks a permission that the order needs.",
     Code.PRICE_BAND: "The limit price was too far from the market.",
@@ -105,7 +108,8 @@ MEANING: dict[Code, str] = {
     Code.PRECISION: "The amount or price does not fit the market's steps.",
     Code.INSUFFICIENT_FREE: "There is not enough free money for the order.",
     Code.UNRESOLVED_ORDER: "An earlier order is still in flight or its outcome is unknown.",
-    Code.POSITION_MISMATCH: "The exchange's balance disagrees with our ledger.",
+    Code.SELF_CROSS: "The order could trade with another order of the same account.",
+    Code.POSITION_MISMATCH: "The exchange's books and ours disagree: an open case holds the account.",
     Code.CLOCK_SKEW: "This machine's clock differs from the exchange's.",
     Code.ORDER_REJECTED: "The exchange refused the order; nothing was bought or sold.",
     Code.EXCHANGE_UNAVAILABLE: "The exchange could not be asked.",

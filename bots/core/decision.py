@@ -8,7 +8,7 @@ from decimal import Decimal
 from bots.core import sizing
 from bots.core.codes import Code
 from bots.core.intent import OrderIntent, Purpose
-from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, Situation, check
+from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, Situation, check, warned
 from exchanges.core.decimals import ONE, ZERO, ceil_to, floor_to, plain
 from exchanges.core.orders import OrderType, Side
 from strategies.core.plan import Grid, Plan, Scaling
@@ -106,7 +106,12 @@ def judged(intent: OrderIntent, now: Situation, code: Code, reason: str, confide
     denial = check(intent, now)
     if denial is not None:
         return Decided(action, denial.code, f"{reason} Denied: {denial.detail}", confidence)
-    return Decided(action, code, reason, confidence, intent)
+    return Decided(action, code, f"{reason}{warnings(intent, now)}", confidence, intent)
+
+
+def warnings(intent: OrderIntent, now: Situation) -> str:
+    """What is told beside an order that may be placed; empty when there is nothing."""
+    return "".join(f" Warning {one.code}: {one.detail}" for one in warned(intent, now))
 
 
 def entry_intent(now: Situation, most: Decimal | None = None, leg: str = "") -> OrderIntent:

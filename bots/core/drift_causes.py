@@ -30,6 +30,7 @@ CLOSE_ENOUGH: Final = 1e-6
 DATA: Final = frozenset({Code.DATA_STALE, Code.DATA_GAP, Code.CANDLE_OPEN})
 DOWN: Final = frozenset({
     Code.EXCHANGE_UNAVAILABLE, Code.VENUE_MAINTENANCE, Code.VENUE_BANNED, Code.TRADING_HALTED, Code.STATE_REDUCING,
+    Code.POSITION_MISMATCH,
 })  # fmt: skip
 PERSON: Final = frozenset({Code.RUN_PAUSED, Code.MANUAL_CLOSE})
 #: What sells between candles.

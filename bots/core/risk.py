@@ -10,7 +10,8 @@ from decimal import Decimal
 
 from bots.core import breaker
 from bots.core.codes import Code
-from bots.core.intent import Denial, OrderIntent, Purpose, line_of
+from bots.core.intent import Denial, OrderIntent, Purpose
+from bots.core.own_orders import meets_no_own_order, nothing_is_sold_twice, slot_is_free
 from bots.core.situation import Gate as Gate
 from bots.core.situation import Permit as Permit
 from bots.core.situation import Situation as Situation
@@ -19,7 +20,7 @@ from exchanges.core.orders import Side
 
 HUNDRED = Decimal(100)
 DEFAULT_BAND_PCT = Decimal(2)
-MAX_SKEW = timedelta(seconds=2)
+MAX_SKEW, NOTED_SKEW = timedelta(seconds=2), timedelta(seconds=1)
 
 Check = Callable[[OrderIntent, Situation], Denial | None]
 
@@ -30,13 +31,15 @@ def is_entry(intent: OrderIntent) -> bool:
 
 def trading_is_not_halted(intent: OrderIntent, now: Situation) -> Denial | None:
     if now.gate is Gate.HALTED:
-        return Denial(Code.TRADING_HALTED, f"Trading is halted: {now.gate_reason}")
+        code = Code.POSITION_MISMATCH if now.held_by_case else Code.TRADING_HALTED
+        return Denial(code, f"Trading is halted: {now.gate_reason}")
     return None
 
 
 def entries_are_allowed(intent: OrderIntent, now: Situation) -> Denial | None:
     if is_entry(intent) and now.gate is Gate.REDUCING:
-        return Denial(Code.STATE_REDUCING, f"Only exits are allowed: {now.gate_reason}")
+        code = Code.POSITION_MISMATCH if now.held_by_case else Code.STATE_REDUCING
+        return Denial(code, f"Only exits are allowed: {now.gate_reason}")
     return None
 
 
@@ -59,6 +62,21 @@ def exchange_wants_us(intent: OrderIntent, now: Situation) -> Denial | None:
     return None
 
 
+def exchange_is_open(intent: OrderIntent, now: Situation) -> Denial | None:
+    if is_entry(intent) and now.maintenance:
+        return Denial(Code.VENUE_MAINTENANCE, "The exchange answered that it is in maintenance.")
+    return None
+
+
+def candle_has_closed(intent: OrderIntent, now: Situation) -> Denial | None:
+    """At the exchange's clock, where it was asked: a candle that still forms there says nothing yet."""
+    clock = now.exchange_at or now.at
+    if is_entry(intent) and now.candle_closes_at is not None and clock < now.candle_closes_at:
+        told = f"The candle closes at {now.candle_closes_at:%H:%M:%S} UTC"
+        return Denial(Code.CANDLE_OPEN, f"{told}; the exchange's clock says {clock:%H:%M:%S}.")
+    return None
+
+
 def data_is_fresh(intent: OrderIntent, now: Situation) -> Denial | None:
     if is_entry(intent) and now.stale:
         return Denial(Code.DATA_STALE, "The last closed candle or the price is too old.")
@@ -68,16 +86,6 @@ def data_is_fresh(intent: OrderIntent, now: Situation) -> Denial | None:
 def clock_is_right(intent: OrderIntent, now: Situation) -> Denial | None:
     if is_entry(intent) and now.skew is not None and abs(now.skew) > MAX_SKEW:
         return Denial(Code.CLOCK_SKEW, f"This clock is {now.skew.total_seconds():+.1f} s off the exchange's.")
-    return None
-
-
-def slot_is_free(intent: OrderIntent, now: Situation) -> Denial | None:
-    # An entry waits for any order of the symbol, an exit only for another exit; lines of a grid not for one another.
-    busy = now.busy_legs if is_entry(intent) else now.busy_legs & {intent.slot_leg}
-    if is_entry(intent) and (line := line_of(intent.slot_leg)) is not None:
-        busy = frozenset(leg for leg in busy if line_of(leg) in (None, line))
-    if busy:
-        return Denial(Code.UNRESOLVED_ORDER, f"An earlier order is not settled yet ({', '.join(sorted(busy))}).")
     return None
 
 
@@ -144,6 +152,14 @@ def amount_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None
         return Denial(
             Code.PRECISION, f"The amount {plain(intent.amount)} is over the market's {plain(market.max_amount)}."
         )
+    return None
+
+
+def price_fits_the_market(intent: OrderIntent, now: Situation) -> Denial | None:
+    tick = now.market.price_tick
+    for price in (intent.limit_price, intent.stop_price):
+        if price is not None and tick > 0 and price % tick:
+            return Denial(Code.PRECISION, f"The price {plain(price)} is not a multiple of {plain(tick)}.")
     return None
 
 
@@ -225,23 +241,18 @@ def exit_within_position(intent: OrderIntent, now: Situation) -> Denial | None:
     return None
 
 
-def nothing_is_sold_twice(intent: OrderIntent, now: Situation) -> Denial | None:
-    """Whatever the legs are called: all sells in flight together may sell no more than is held."""
-    if intent.side is Side.SELL and intent.amount + now.selling > now.position.amount:
-        text = f"Orders that are not settled yet may still sell {plain(now.selling)} {now.market.base} of it."
-        return Denial(Code.UNRESOLVED_ORDER, text)
-    return None
-
-
 CHECKS: tuple[Check, ...] = (
     trading_is_not_halted,
     entries_are_allowed,
     run_is_not_paused,
     live_is_permitted,
     exchange_wants_us,
+    exchange_is_open,
+    meets_no_own_order,
     slot_is_free,
     data_is_fresh,
     clock_is_right,
+    candle_has_closed,
     daily_loss_within_limit,
     drawdown_within_limit,
     loss_streak_within_limit,
@@ -252,6 +263,7 @@ CHECKS: tuple[Check, ...] = (
     exit_within_position,
     nothing_is_sold_twice,
     amount_fits_the_market,
+    price_fits_the_market,
     order_is_large_enough,
     limit_price_within_band,
     order_notional_within_limit,
@@ -264,3 +276,23 @@ CHECKS: tuple[Check, ...] = (
 def check(intent: OrderIntent, now: Situation) -> Denial | None:
     """The first denial, or None: the order may be placed."""
     return next((denial for rule in CHECKS if (denial := rule(intent, now)) is not None), None)
+
+
+def key_is_bound_to_an_address(intent: OrderIntent, now: Situation) -> Denial | None:
+    if now.key_unbound:
+        return Denial(Code.KEY_NO_IP_LIMIT, "The exchange takes this key from any IP address.")
+    return None
+
+
+def clock_is_almost_right(intent: OrderIntent, now: Situation) -> Denial | None:
+    if now.skew is not None and abs(now.skew) > NOTED_SKEW:
+        return Denial(Code.CLOCK_SKEW, f"This clock is {now.skew.total_seconds():+.1f} s off the exchange's.")
+    return None
+
+
+WARNINGS: tuple[Check, ...] = (key_is_bound_to_an_address, clock_is_almost_right)
+
+
+def warned(intent: OrderIntent, now: Situation) -> tuple[Denial, ...]:
+    """What stops no order but is told with each: in the journal when it is decided, in its life when it is claimed."""
+    return tuple(warning for rule in WARNINGS if (warning := rule(intent, now)) is not None)

@@ -33,6 +33,18 @@ class Permit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An order of the account that may wait in the exchange's book.
+
+    ``firm``: it stands there for certain, and nobody has called it back.
+    """
+
+    side: Side
+    limit: Decimal
+    firm: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision of one run may know. Money in quote, amounts in base.
 
@@ -41,7 +53,9 @@ class Situation:
     ``peak_equity`` and ``day_start_equity`` are the run's; ``selling`` what its sells in flight may still sell;
     ``ask`` what a buy would pay where ``price`` is what a sell would get; ``stakes`` what each entry into the open
     position paid, the first one first, where a position has several; ``buying`` what its own buys in flight may still
-    cost; ``lots`` the amount that each line of a grid holds.
+    cost; ``lots`` the amount that each line of a grid holds; ``standing`` the account's orders of this symbol that may
+    wait in the book; ``exchange_at`` the exchange's clock when it was asked; ``candle_closes_at`` the end of the candle
+    that is acted on; ``held_by_case``: no person's switch but an open case closed the gate.
     """
 
     at: datetime
@@ -75,6 +89,12 @@ class Situation:
     stakes: tuple[Decimal, ...] = ()
     buying: Decimal = ZERO
     lots: Mapping[int, Decimal] = field(default_factory=dict)
+    standing: tuple[Standing, ...] = ()
+    exchange_at: datetime | None = None
+    candle_closes_at: datetime | None = None
+    maintenance: bool = False
+    held_by_case: bool = False
+    key_unbound: bool = False
 
     def price_for(self, side: Side) -> Decimal:
         return self.ask if side is Side.BUY and self.ask is not None else self.price

@@ -249,7 +249,7 @@ def test_an_order_with_our_tag_and_no_row_is_adopted_and_halts(desk: Desk) -> No
     assert (order.state, desk.held()) == (S.FILLED, D("0.002") - desk.books.fills[0].fee)
     assert gate_of(desk) == "HALTED"
     denied = desk.place(at=120, key="candle:9")
-    assert (denied.order, denied.decision and denied.decision.code) == (None, "TRADING_HALTED")
+    assert (denied.order, denied.decision and denied.decision.code) == (None, "POSITION_MISMATCH")
 
 
 def test_somebody_elses_order_is_left_alone(desk: Desk) -> None:

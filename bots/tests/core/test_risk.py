@@ -7,10 +7,11 @@ from decimal import Decimal as D
 import pytest
 
 from bots.core.codes import MEANING, Code
-from bots.core.decision import entry_intent, exit_intent
+from bots.core.decision import entry_intent, exit_intent, judged
 from bots.core.intent import OrderIntent, Purpose
 from bots.core.limits import Limits
-from bots.core.risk import CHECKS, Gate, Permit, Situation, check
+from bots.core.risk import CHECKS, Gate, Permit, Situation, check, warned
+from bots.core.situation import Standing
 from bots.tests.core.cast import AT, BTC, flat, holding
 from exchanges.core.orders import OrderType, Side
 
@@ -34,6 +35,8 @@ LOSS = AT - timedelta(seconds=30)
 ENTRY_DENIALS = [
     (Code.TRADING_HALTED, {"gate": Gate.HALTED}),
     (Code.STATE_REDUCING, {"gate": Gate.REDUCING}),
+    (Code.POSITION_MISMATCH, {"gate": Gate.HALTED, "held_by_case": True}),
+    (Code.POSITION_MISMATCH, {"gate": Gate.REDUCING, "held_by_case": True}),
     (Code.RUN_PAUSED, {"paused": True}),
     (Code.LIVE_DISABLED, {"permit": Permit.LIVE_DISABLED}),
     (Code.NOT_ARMED, {"permit": Permit.NOT_ARMED}),
@@ -42,6 +45,10 @@ ENTRY_DENIALS = [
     (Code.KEY_CAN_WITHDRAW, {"permit": Permit.KEY_CAN_WITHDRAW}),
     (Code.KEY_CHECK_STALE, {"permit": Permit.KEY_CHECK_STALE}),
     (Code.VENUE_BANNED, {"banned_until": AT + timedelta(seconds=1)}),
+    (Code.VENUE_MAINTENANCE, {"maintenance": True}),
+    (Code.SELF_CROSS, {"standing": (Standing(Side.SELL, D(50500)),), "busy_legs": frozenset({"grid:1"})}),
+    (Code.CANDLE_OPEN, {"candle_closes_at": AT + timedelta(seconds=1)}),
+    (Code.CANDLE_OPEN, {"candle_closes_at": AT, "exchange_at": AT - timedelta(milliseconds=1)}),
     (Code.UNRESOLVED_ORDER, {"busy_legs": frozenset({"exit"})}),
     (Code.DATA_STALE, {"stale": True}),
     (Code.CLOCK_SKEW, {"skew": timedelta(seconds=-3)}),
@@ -69,6 +76,8 @@ def test_an_entry_is_denied_with_its_code(code: Code, facts: dict[str, object]) 
 
 
 PASSING = [
+    {"candle_closes_at": AT},
+    {"candle_closes_at": AT + timedelta(seconds=1), "exchange_at": AT + timedelta(seconds=1)},
     {"banned_until": AT},
     {"skew": timedelta(seconds=2)},
     {"limits": Limits(max_daily_loss=D(10)), "day_start_equity": D("1009.99")},
@@ -96,6 +105,7 @@ EXIT_OPEN = [
     facts
     for code, facts in ENTRY_DENIALS
     if code not in (Code.TRADING_HALTED, Code.VENUE_BANNED, Code.PRICE_BAND, Code.UNRESOLVED_ORDER)
+    and facts.get("gate") is not Gate.HALTED
 ]
 
 
@@ -124,6 +134,8 @@ def test_a_halt_stops_exits_too() -> None:
         (entry(amount=D(0)), Code.PRECISION),
         (entry(amount=D(9001)), Code.PRECISION),
         (entry(amount=D("0.00009")), Code.MIN_NOTIONAL),
+        (entry(limit_price=D("50000.001")), Code.PRECISION),
+        (entry(stop_price=D("50000.001")), Code.PRECISION),
         (entry(limit_price=D("51000.02")), Code.PRICE_BAND),
     ],
 )
@@ -157,3 +169,13 @@ def test_intents_of_a_situation_pass_their_own_checks() -> None:
     now: Situation = flat(free=D(1000))
     assert check(entry_intent(now), now) is None
     assert check(exit_intent(holding()), holding()) is None
+
+
+def test_a_warning_stops_nothing_and_is_told() -> None:
+    now = flat(key_unbound=True, skew=timedelta(seconds=-1.5))
+    assert check(entry(), now) is None
+    assert [one.code for one in warned(entry(), now)] == [Code.KEY_NO_IP_LIMIT, Code.CLOCK_SKEW]
+    assert warned(entry(), flat(skew=timedelta(seconds=1))) == ()
+    told = judged(entry_intent(now), now, Code.SIGNAL_BUY, "Buy.")
+    assert (told.code, told.reason.startswith("Buy. Warning KEY_NO_IP_LIMIT: ")) == (Code.SIGNAL_BUY, True)
+    assert "Warning" not in judged(entry_intent(flat()), flat(), Code.SIGNAL_BUY, "Buy.").reason

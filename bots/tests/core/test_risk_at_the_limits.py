@@ -12,7 +12,8 @@ from bots.core.codes import Code
 from bots.core.intent import OrderIntent, Purpose
 from bots.core.limits import Limits
 from bots.core.position import Position
-from bots.core.risk import Gate, Permit, Situation, check
+from bots.core.risk import Gate, Permit, Situation, check, warned
+from bots.core.situation import Standing
 from bots.tests.core.cast import AT, BTC
 from exchanges.core.orders import OrderType, Side
 
@@ -22,6 +23,8 @@ CENT = D("0.01")
 TROUBLES: tuple[dict[str, Any], ...] = (
     {"gate": Gate.HALTED},
     {"gate": Gate.REDUCING},
+    {"gate": Gate.HALTED, "held_by_case": True},
+    {"gate": Gate.REDUCING, "held_by_case": True},
     {"paused": True},
     {"permit": Permit.NOT_ARMED},
     {"permit": Permit.ARMING_EXPIRED},
@@ -32,7 +35,10 @@ TROUBLES: tuple[dict[str, Any], ...] = (
     {"stale": True},
     {"skew": timedelta(seconds=2.1)},
     {"banned_until": AT + timedelta(seconds=1)},
+    {"maintenance": True},
+    {"candle_closes_at": AT, "exchange_at": AT - timedelta(milliseconds=1)},
     {"busy_legs": frozenset({"exit"})},
+    {"standing": (Standing(Side.SELL, CENT),)},
     {"breakers": (Breaker(Name.STOP_LOSS_GUARD, State.OPEN),)},
     {"breakers": (Breaker(Name.LOW_PROFIT, State.OPEN),)},
     {"breakers": (Breaker(Name.COOLDOWN), Breaker(Name.MAX_DRAWDOWN, State.HALF_OPEN, on_trial=True))},
@@ -92,6 +98,7 @@ def situation(chance: Random) -> tuple[OrderIntent, Situation]:
     }
     plenty = (amount + held) * price * 2
     facts: dict[str, Any] = {"cash": amount * price * D(chance.choice(["0.99", "1.001", "2"])), "free": plenty}
+    facts["key_unbound"] = chance.random() < 0.1
     if chance.random() < 0.15:
         facts |= chance.choice(TROUBLES)
     off = BTC.amount_step / 10 if chance.random() < 0.02 else D(0)
@@ -113,6 +120,7 @@ def test_no_order_passes_over_a_limit_and_every_reason_is_given() -> None:
         order, now = situation(chance)
         denial = check(order, now)
         codes[denial.code if denial else "passed"] += 1
+        codes.update(warning.code for warning in warned(order, now))
         if denial is None:
             broken = [
                 name
@@ -130,6 +138,7 @@ def test_no_order_passes_over_a_limit_and_every_reason_is_given() -> None:
         *(Code.LOSS_STREAK, Code.COOLDOWN, Code.ORDER_RATE, Code.MAX_OPEN_ORDERS, Code.PRECISION),
         *(Code.MIN_NOTIONAL, Code.PRICE_BAND, Code.MAX_NOTIONAL_ORDER, Code.MAX_EXPOSURE_SYMBOL),
         *(Code.MAX_EXPOSURE_ACCOUNT, Code.INSUFFICIENT_FREE, Code.STOP_LOSS_GUARD, Code.LOW_PROFIT),
-        *(Code.CIRCUIT_BREAKER,),
+        *(Code.CIRCUIT_BREAKER, Code.POSITION_MISMATCH, Code.SELF_CROSS, Code.CANDLE_OPEN, Code.VENUE_MAINTENANCE),
+        *(Code.KEY_NO_IP_LIMIT,),
     }
     assert {code for code in reasons if not codes[code]} == set()

@@ -27,7 +27,10 @@ from exchanges.models import ExchangeKey
 
 #: The most that one all-in entry may hold, in quote at the venue's first price.
 MOST = CAPITAL / 100
-NOT_ELIGIBLE = {"UNRESOLVED_ORDER", "TRADING_HALTED", "STATE_REDUCING", "VENUE_BANNED", "RUN_PAUSED"}
+NOT_ELIGIBLE = {
+    *("UNRESOLVED_ORDER", "TRADING_HALTED", "STATE_REDUCING", "POSITION_MISMATCH", "SELF_CROSS"),
+    *("VENUE_BANNED", "VENUE_MAINTENANCE", "RUN_PAUSED"),
+}
 #: A plan lives 20 s, its request 5 s, and clocks are read in whole seconds.
 STALE = timedelta(seconds=27)
 
