@@ -26,8 +26,6 @@ from exchanges.core.orders import Quote, Side
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
-#: An exit that has waited longer for what rests is priced anew.
-CLEARED_FAST = timedelta(seconds=2)
 #: Between tries of an order that came to nothing.
 RETRY_EVERY = timedelta(seconds=20)
 #: An immediate entry that stands at an exchange all the same is called back after this long.
@@ -141,19 +139,10 @@ def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool, full_exit: b
         if not clear_resting(turn, "an exit comes first"):
             raise Unsettled("A resting order that may still sell the same coins is not settled yet.")
         clear_the_way(turn, quote)
-        quote = _quote_of_now(turn, quote)
     ambient = look(turn, quote, holding=holding, stale=stale)
     if cause.candle_opened_at is not None and not (full_exit and holding):
         wait_for_close(turn.run, cause.candle_opened_at, ambient)
     return decide_now(turn, cause, choose, ambient)
-
-
-def _quote_of_now(turn: Turn, quote: Quote) -> Quote:
-    """Calling back many orders takes a while, and an exit's limit is put near the price; an old one still sells."""
-    if turn.now() - turn.at > CLEARED_FAST:
-        with suppress(ExchangeFault):
-            return turn.exchange.fetch_quote(turn.run.symbol)
-    return quote
 
 
 def wait_for_close(run: BotRun, opened_at: datetime, ambient: Ambient) -> None:
@@ -177,13 +166,7 @@ def decide_now(turn: Turn, cause: Cause, choose: Choose, ambient: Ambient) -> Ac
 def settle_open_orders(turn: Turn, *, holding: bool) -> None:
     """What became of the earlier orders. An exit does not wait for an answer about another order; an entry does."""
     live = turn.run.orders.live().exclude(state=OrderState.PLANNED).select_related("run", "account").order_by("id")
-    rows, as_they_were = list(live), set[int]()
-    try:
-        as_they_were = reconcile.unmoved(rows, turn.exchange)
-    except ExchangeFault:
-        if not holding:
-            raise
-    for order in (row for row in rows if row.pk not in as_they_were):
+    for order in live:
         try:
             reconcile.settle(order, turn.exchange, turn.actor, turn.now())
         except ExchangeFault:
