@@ -13,7 +13,9 @@ from accounts.models import User
 from bots.tests.research_cast import GIVEN
 from bots.tests.views.conftest import browser
 from exchanges.models import CandleChunk
+from tradingbot.tests.places import PROJECT
 
+FILES = PROJECT / "exchanges" / "tests" / "files"
 HEADER = "timestamp_ms,open,high,low,close,volume"
 HOUR, START = 3_600_000, 1_704_067_200_000
 MARKET = ["--exchange", "binance", "--symbol", "BTC/USDT", "--timeframe", "1h"]
@@ -49,6 +51,11 @@ def test_bad_file_names_its_row_on_every_face_and_stores_nothing(case: str, alic
     text = "\n".join([HEADER, *rows]) + "\n"
     path = tmp_path / "candles.csv"
     path.write_text(text)
+    assert said_everywhere(alice, path).startswith(f"Row {row}: ")
+
+
+def said_everywhere(user: User, path: Path) -> str:
+    """What both commands and the page say of a file, which is the same; nothing is stored."""
     said = set()
     for command in (["candles_import", str(path), *MARKET], ["backtest_run", *OPTIONS, "--csv", str(path)]):
         with pytest.raises(CommandError) as refused:
@@ -57,13 +64,47 @@ def test_bad_file_names_its_row_on_every_face_and_stores_nothing(case: str, alic
         said.add(str(refused.value))
     assert len(said) == 1
     (words,) = said
-    assert words.startswith(f"Row {row}: "), words
     form = {"exchange": "binance", "symbol": "BTC/USDT", "timeframe": "1h", "time": "open"}
-    answer = browser(alice).post("/app/candles/import/", {**form, "file": SimpleUploadedFile("c.csv", text.encode())})
+    given = {**form, "file": SimpleUploadedFile(path.name, path.read_bytes())}
+    answer = browser(user).post("/app/candles/import/", given)
     assert answer.status_code == 422
-    page = unescape(answer.content.decode())
-    assert f"{words} Nothing was stored." in page
+    assert f"{words} Nothing was stored." in unescape(answer.content.decode())
     assert not CandleChunk.objects.exists()
+    return words
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nan.feather", "Row 8: Expected a finite volume"),
+        ("no_close.feather", "Row 1: Expected the columns date, open, high, low, close, volume, was one without close"),
+        ("text.feather", "Row 1: Expected a timestamp or doubles in the column volume"),
+        ("empty.feather", "Row 1: Expected candles"),
+    ],
+)
+def test_bad_feather_is_refused_on_every_face(name: str, words: str, alice: User) -> None:
+    assert said_everywhere(alice, FILES / name).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "words"),
+    [
+        ("a.feather", (FILES / "zstd.feather").read_bytes()[:-700], "one that breaks off"),
+        ("a.feather", b"timestamp_ms,open", "Expected an Arrow (feather) file"),
+        ("a.parquet", b"PAR1", "was Parquet"),
+        ("a.json", b"[[1767225600, 1, 2, 0.5, 1, 1]]", "look like seconds"),
+        ("a.json", b"[[1767225600000, 1, 2, 0.5, 1, null]]", "Expected 6 numbers"),
+        ("a.json.gz", b"\x1f\x8b\x08\x00", "Expected a whole archive"),
+    ],
+)
+def test_broken_packing_is_refused_on_every_face(
+    name: str, raw: bytes, words: str, alice: User, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(raw)
+    said = said_everywhere(alice, path)
+    assert said.startswith("Row 1: ")
+    assert words in said
 
 
 def test_unfinished_last_candle_is_refused_with_its_row(alice: User, tmp_path: Path) -> None:

@@ -126,17 +126,27 @@ def test_import_with_a_wrong_option_is_a_usage_error(file: Path, option: str, va
         run("candles_import", str(file), *MARKET, option, value)
 
 
-def binance_lines() -> str:
-    return "\n".join(
-        ",".join(map(str, [opened, *prices, volume, opened + MINUTE - 1, 0, 1, 0, 0, 0]))
+def binance_lines(unit: int) -> str:
+    """As the public files have it: eight decimals, the end of the candle, quote volume, trades, taker's buys, 0."""
+    return "".join(
+        ",".join(
+            [
+                str(int(opened) * unit),
+                *(f"{price:.8f}" for price in prices),
+                f"{volume:.8f}",
+                str((int(opened) + MINUTE) * unit - 1),
+                "505.25000000,12,2.50000000,252.50000000,0\n",
+            ]
+        )
         for opened, *prices, volume in CANDLES.rows()
     )
 
 
-def test_import_reads_binance_zip_and_freqtrade_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [1, 1_000])
+def test_import_reads_binance_zip_and_freqtrade_json(unit: int, tmp_path: Path) -> None:
     archive = tmp_path / "BTCUSDT-1m-2026-01.zip"
     with zipfile.ZipFile(archive, "w") as writer:
-        writer.writestr("BTCUSDT-1m-2026-01.csv", binance_lines())
+        writer.writestr("BTCUSDT-1m-2026-01.csv", binance_lines(unit))
     run("candles_import", str(archive), *MARKET, "--at", AT)
     assert candle_store.load(*KEY).rows() == CANDLES.rows()
     packed = tmp_path / "BTC_USDT-1m.json.gz"
@@ -151,9 +161,8 @@ def test_import_knows_the_market_by_freqtrades_name() -> None:
     assert (document["candles"], document["missing"], document["zero_volume"]) == (57, 3, 1)
     again = answer("candles_import", str(file.with_suffix(".json")), "--exchange", "binance", "--at", AT)
     assert (again["unchanged"], again["sha256"]) == (57, document["sha256"])
-    assert (
-        answer("candles_import", str(file.with_suffix(".json.gz")), "--exchange", "binance", "--at", AT)["added"] == 0
-    )
+    packed = answer("candles_import", str(file.with_suffix(".json.gz")), "--exchange", "binance", "--at", AT)
+    assert (packed["added"], packed["unchanged"]) == (0, 57)
 
 
 def test_import_asks_for_what_the_name_does_not_tell(file: Path) -> None:

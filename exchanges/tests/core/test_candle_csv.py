@@ -183,6 +183,14 @@ def test_binance_public_layout_is_read_in_milliseconds_and_microseconds(unit: in
     assert report.missing == 0
 
 
+def test_binance_months_of_either_unit_may_follow_each_other() -> None:
+    """Until the end of 2024 the times are in milliseconds, since then in microseconds."""
+    rows = [BINANCE.format(t=START + i * MINUTE if i < 2 else (START + i * MINUTE) * 1_000, u=0) for i in range(4)]
+    candles, report = read_binance_csv("\n".join(rows).encode(), "1m", LATER)
+    assert candles.opened_at.tolist() == [START + i * MINUTE for i in range(4)]
+    assert report.missing == 0
+
+
 def test_binance_layout_with_a_broken_row_names_it() -> None:
     rows = [BINANCE.format(t=START, u=0), "1,2,3"]
     with pytest.raises(CandleFileError, match="Expected 12 fields, was 3") as caught:

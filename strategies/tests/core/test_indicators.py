@@ -1,3 +1,4 @@
+import json
 import math
 import sys
 from subprocess import run
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from strategies.core import indicators as ind
 from strategies.tests.places import RECORDED, published, recorded, synthetic
+from tradingbot.tests.places import DATA_DIR, NO_DATA
 
 SPY = "spy_1d_skender_2017_2018.csv"
 # 2018-11-01, the hour that closes at 06:00 UTC.
@@ -21,6 +23,19 @@ def spy():
 
 def shifted(values):
     return np.concatenate([[np.nan], values[:-1]])
+
+
+def between(closes, lower, _middle, upper):
+    return (closes - lower) / (upper - lower)
+
+
+def width(lower, middle, upper):
+    return (upper - lower) / middle
+
+
+def channel(c):
+    high, low = ind.donchian_high(c.high, 20), ind.donchian_low(c.low, 20)
+    return low, (low + high) / 2, high
 
 
 PUBLISHED = {
@@ -41,6 +56,19 @@ PUBLISHED = {
     "macd": (("macd", "macd"), 25, lambda c: ind.macd(c.close)[0]),
     "macd signal": (("macd", "signal"), 33, lambda c: ind.macd(c.close)[1]),
     "macd histogram": (("macd", "histogram"), 33, lambda c: ind.macd(c.close)[2]),
+    "macd's fast mean": (("macd", "fastEma"), 11, lambda c: ind.ema(c.close, 12)),
+    "macd's slow mean": (("macd", "slowEma"), 25, lambda c: ind.ema(c.close, 26)),
+    "true range": (("atr", "tr"), 1, lambda c: ind.atr(c.high, c.low, c.close, 1)),
+    "atr in percent": (("atr", "atrp"), 14, lambda c: 100 * ind.atr(c.high, c.low, c.close, 14) / c.close),
+    "place between the bands": (("bb", "percentB"), 19, lambda c: between(c.close, *ind.bollinger(c.close, 20, 2.0))),
+    "deviations from the mean": (
+        ("bb", "zScore"),
+        19,
+        lambda c: 4 * between(c.close, *ind.bollinger(c.close, 20, 2.0)) - 2,
+    ),
+    "width of the bands": (("bb", "width"), 19, lambda c: width(*ind.bollinger(c.close, 20, 2.0))),
+    "middle of donchian": (("donchian", "centerline"), 20, lambda c: channel(c)[1]),
+    "width of donchian": (("donchian", "width"), 20, lambda c: width(*channel(c))),
     "vwap": (
         ("vwap", "vwap"),
         0,
@@ -55,6 +83,14 @@ def test_indicator_of_spy_equals_what_a_third_party_published(name):
     ours, theirs = compute(spy()), published(file, field)
     assert np.isnan(ours[:first]).all()
     np.testing.assert_allclose(ours[first:], theirs[first:], rtol=0, atol=1e-9)
+
+
+def test_every_published_column_is_compared():
+    if not DATA_DIR.is_dir():
+        pytest.skip(NO_DATA)
+    files = (DATA_DIR / "external" / "stock_indicators_spy").glob("*.standard.json")
+    columns = {(f.name.split(".")[0], name) for f in files for name in json.loads(f.read_text())[-1]}
+    assert {source for source, _, _ in PUBLISHED.values()} == {pair for pair in columns if pair[1] != "timestamp"}
 
 
 def test_seed_rsi_without_enough_closes_is_neutral():
