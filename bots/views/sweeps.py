@@ -1,6 +1,6 @@
 """Sweeps: many parameter sets of one strategy, ranked, with every reason to doubt the first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +24,7 @@ from bots.views import research_new
 from bots.views.figures_table import BY_NAME, Figure, shown
 from bots.views.plots import SHADES
 from bots.views.shell import PER_PAGE, cursor, digits, found_or_404, live_page, signed_in, user_of
+from strategies.core.strategy import StrategyRegistry
 
 NEW = research_new.Kind(
     SweepForm,
@@ -99,7 +100,7 @@ class Ranked:
 def _report(request: HttpRequest, view: ResearchView, plan: Mapping[str, Any]) -> Mapping[str, Any]:
     result: Mapping[str, Any] = view.result or {}
     rows, start, objective = result["rows"], digits(request, "after") or 0, result["objective"]
-    names, quote = list(plan["grid"]), view.symbol.split("/")[-1]
+    names, quote = _in_order(plan["grid"], view.request["strategy"]), view.symbol.split("/")[-1]
     columns = [BY_NAME[name] for name in dict.fromkeys((objective, *COLUMNS))]
     across, down = axes(names, request.GET.get("x", ""), request.GET.get("y", ""))
     return {
@@ -116,6 +117,13 @@ def _report(request: HttpRequest, view: ResearchView, plan: Mapping[str, Any]) -
         "heat": heatmap(rows, across, down, BY_NAME[objective], quote) if across and down else None,
         "walk": _folds(result["walk_forward"], BY_NAME[objective], quote),
     }
+
+
+def _in_order(varied: Iterable[str], strategy: str) -> list[str]:
+    """As the strategy declares its parameters, then limits; PostgreSQL keeps no order of what was asked for."""
+    known = strategy in StrategyRegistry.list_all()
+    declared = [one.name for one in StrategyRegistry.get(strategy).parameters] if known else []
+    return sorted(varied, key=lambda name: (declared.index(name) if name in declared else len(declared), name))
 
 
 def _ranked(
