@@ -36,6 +36,8 @@ def read_candle_file(
     if name.endswith(".json"):
         return read_json(raw, timeframe, at, label)
     if looks_like_binance(raw):
+        if label == "close":
+            raise CandleFileError(1, "Expected a file with close times, was Binance's layout, which has open times.")
         return read_binance_csv(raw, timeframe, at)
     return read_candle_csv(raw, timeframe, at, label)
 

@@ -147,6 +147,7 @@ def test_import_reads_binance_zip_and_freqtrade_json(unit: int, tmp_path: Path) 
     archive = tmp_path / "BTCUSDT-1m-2026-01.zip"
     with zipfile.ZipFile(archive, "w") as writer:
         writer.writestr("BTCUSDT-1m-2026-01.csv", binance_lines(unit))
+    assert "which has open times" in refused("candles_import", str(archive), *MARKET, "--time", "close")[1]
     run("candles_import", str(archive), *MARKET, "--at", AT)
     assert candle_store.load(*KEY).rows() == CANDLES.rows()
     packed = tmp_path / "BTC_USDT-1m.json.gz"
