@@ -166,7 +166,13 @@ def decide_now(turn: Turn, cause: Cause, choose: Choose, ambient: Ambient) -> Ac
 def settle_open_orders(turn: Turn, *, holding: bool) -> None:
     """What became of the earlier orders. An exit does not wait for an answer about another order; an entry does."""
     live = turn.run.orders.live().exclude(state=OrderState.PLANNED).select_related("run", "account").order_by("id")
-    for order in live:
+    rows, as_they_were = list(live), set[int]()
+    try:
+        as_they_were = reconcile.unmoved(rows, turn.exchange)
+    except ExchangeFault:
+        if not holding:
+            raise
+    for order in (row for row in rows if row.pk not in as_they_were):
         try:
             reconcile.settle(order, turn.exchange, turn.actor, turn.now())
         except ExchangeFault:

@@ -27,7 +27,6 @@ from exchanges.models import ExchangeKey, SimulatedWallet
 from strategies import operations as strategy_rows
 from strategies import queries as strategies
 from strategies.core.parameters import ParameterError, as_json
-from strategies.core.plan import Grid
 from strategies.core.strategy import BaseStrategy, UnknownStrategy
 from strategies.models import Strategy
 
@@ -95,8 +94,6 @@ def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     market = _checked_market(wanted, at)
     if wrong := grid.problems(built.plan, wanted.capital, market, parse_limits(limits)):
         raise Invalid("invalid_grid", " ".join(wrong.values()), wrong)
-    if isinstance(built.plan, Grid) and wanted.mode == Mode.LIVE:
-        raise NotPermitted("live_unsupported", "A grid trades on paper only: several live orders a run are not proven.")
     key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
     checked = Checked(strategy, params, limits, market, key)
     for _ in range(LOOKS):
@@ -279,7 +276,9 @@ def stop(run: BotRun, on_open_position: str, at: datetime, actor: Actor) -> BotR
 @transaction.atomic
 def finish_stop(run: BotRun, at: datetime) -> bool:
     """STOPPED, its money released, once nothing is in flight; planned orders that were never sent simply expire."""
-    if run.orders.live().exists():
+    # What was booked since the caller looked may have to be sold first.
+    held = BotRun.objects.select_for_update(of=("self",), no_key=True).values_list("held", flat=True).get(pk=run.pk)
+    if run.orders.live().exists() or held != run.held:
         return False
     run.status, run.stopped_at, run.status_reason = Status.STOPPED, at, ""
     run.save(update_fields=["status", "stopped_at", "status_reason"])

@@ -73,7 +73,7 @@ def reconcile_all(
         report.orphans += found.orphans
         report.mismatches += found.mismatches
 
-    in_use = BotRun.objects.exclude(status="stopped").values("account_id")
+    in_use = reconcile.in_use(at).values("account_id")
     accounts = TradingAccount.objects.filter(Q(banned_until=None) | Q(banned_until__lte=at), pk__in=in_use)
     if account is not None:
         accounts = accounts.filter(pk=account.pk)

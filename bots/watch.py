@@ -187,8 +187,11 @@ def _call_back_entries(report: WatchReport, at: datetime) -> None:
     for order in acting.due_back(Order.objects.all(), at):
         _call_back(order, "rested as long as it might", report, at)
     entries = Order.objects.filter(purpose=Purpose.ENTRY.value, state__in=["OPEN", "PARTIAL"])
+    gates: dict[int, Gate] = {}
     for order in entries.select_related("run", "account", "account__key", "account__wallet").order_by("id"):
-        gate, _, _ = worst_gate(order.run)
+        if order.run_id not in gates:
+            gates[order.run_id] = worst_gate(order.run)[0]
+        gate = gates[order.run_id]
         if gate is not Gate.ACTIVE or order.run.status == Status.PAUSED:
             _call_back(order, "kill switch" if gate is not Gate.ACTIVE else "the run is paused", report, at)
 

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from bots import orders
 from bots.core.order_state import FINAL, OrderState
 from bots.models import BotRun, CaseKind, Order, OrderEvent, Status, TradingAccount
-from bots.reconcile import balances, incidents
+from bots.reconcile import balances, incidents, resting
 from bots.reconcile.absence import ID_LENGTH
-from bots.reconcile.one_order import book, settle
+from bots.reconcile.one_order import NORMAL_PACE, book, settle
 from exchanges.core.decimals import ZERO, plain
 from exchanges.core.errors import ExchangeFault, RateLimited
 from exchanges.core.orders import FillReport, OrderReport, OrderType, Side
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 BUDGET = 10
 #: The lists are read from this long before the last complete pass.
 OVERLAP = timedelta(minutes=10)
+#: A run that stopped is looked after for so long.
+AFTERCARE = timedelta(minutes=10)
 #: An order that ended this long ago and still stands in the exchange's list is no matter of timing.
 STANDS_AFTER = timedelta(seconds=60)
 
@@ -56,7 +58,17 @@ def settle_account(
     done = Settled()
     live = Order.objects.filter(account=account).live().select_related("run", "account")
     waiting = live.order_by(F("next_settle_at").asc(nulls_first=True), "id")
-    for order in waiting if boot else waiting.exclude(next_settle_at__gt=at)[:BUDGET]:
+    rows = list(waiting if boot else waiting.exclude(next_settle_at__gt=at))
+    try:
+        as_they_were = resting.unmoved(rows, exchange)
+    except RateLimited as fault:
+        orders.stay_away(account.pk, fault)
+        done.fault = f"{fault.code}: {fault.detail}"
+        return done
+    look_again_later([row for row in rows if row.pk in as_they_were], at)
+    asked = [row for row in rows if row.pk not in as_they_were]
+    done.looked_at = len(as_they_were)
+    for order in asked if boot else asked[:BUDGET]:
         done.looked_at += 1
         try:
             done.fills += settle(order, exchange, actor, at, boot=boot)
@@ -75,6 +87,17 @@ def settle_account(
     return done
 
 
+def in_use(at: datetime) -> QuerySet[BotRun]:
+    """Runs whose orders the exchange may still say something about: a cancel at the end may be followed by a fill."""
+    return BotRun.objects.exclude(status=Status.STOPPED, stopped_at__lt=at - AFTERCARE)
+
+
+def look_again_later(rows: list[Order], at: datetime) -> None:
+    """Those whose rest nothing has disturbed; one statement for all of them."""
+    if rows:
+        Order.objects.filter(pk__in=[row.pk for row in rows]).update(next_settle_at=at + NORMAL_PACE)
+
+
 def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, at: datetime) -> Reconciled:
     """Compare the exchange's lists and balances with our books. Nothing is ever traded to repair a difference.
 
@@ -82,7 +105,7 @@ def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, a
     pass with it, so that the lists are read from the backup's time on.
     """
     found = Reconciled()
-    runs = list(BotRun.objects.filter(account=account).exclude(status=Status.STOPPED).order_by("id"))
+    runs = list(in_use(at).filter(account=account).order_by("id"))
     since = (account.reconciled_at or min([at, *(run.created_at for run in runs)])) - OVERLAP
     for symbol in sorted({run.symbol for run in runs}):
         _sweep(account, exchange, symbol, since, actor, at, found)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bots.core.risk import Gate
 from bots.models import ACTIVE, BotRun, CaseKind, Incident, Order, RunPosition, TradingAccount
-from bots.reconcile import incidents
+from bots.reconcile import incidents, resting
 from exchanges.core.decimals import ZERO, plain
 from exchanges.core.market import Market
 from exchanges.core.port import Exchange
@@ -46,19 +46,20 @@ class Compared:
 def compare(account: TradingAccount, exchange: Exchange, runs: list[BotRun], at: datetime) -> Compared:
     """Base assets of the active runs: what the exchange holds beyond our fills must stay what it was.
 
-    Two passes in a row must disagree, and nothing may be in flight: then a case is opened. It stays one case however
-    the difference changes; what is expected is changed by a person alone, resolving it.
+    Two passes in a row must disagree, and nothing may be in flight but what rests undisturbed: then a case is opened.
+    It stays one case however the difference changes; what is expected is changed by a person alone, resolving it.
     """
     found = Compared()
     markets = {run.base: run.symbol for run in runs if run.status in ACTIVE}
     if not markets:
         return found
+    filled = _filled_so_far(account)
     rules, balances = exchange.markets(), exchange.fetch_balances()
     open_cases = Incident.objects.filter(account=account, kind=CaseKind.BALANCE, resolved_at=None)
     told = set(open_cases.values_list("subject", flat=True))
     for base, symbol in sorted(markets.items()):
         before = account.suspects.get(base)
-        if Order.objects.filter(account=account, run__base=base).in_flight().exists():
+        if not _nothing_moves(account, exchange, base, filled):
             found.suspects |= {base: before} if before else {}
             continue
         now = _balance(account, base, balances[base].total if base in balances else ZERO)
@@ -71,6 +72,21 @@ def compare(account: TradingAccount, exchange: Exchange, runs: list[BotRun], at:
         else:
             found.suspects[base] = now.seen(at)
     return found
+
+
+def _filled_so_far(account: TradingAccount) -> dict[int, Decimal]:
+    return dict(Order.objects.filter(account=account).in_flight().values_list("id", "filled"))
+
+
+def _nothing_moves(account: TradingAccount, exchange: Exchange, base: str, before: dict[int, Decimal]) -> bool:
+    """No order in flight can have moved the balance: each rests, and is listed with what we had booked before.
+
+    Asked after the balances were, so that what was filled by then shows in the list.
+    """
+    rows = list(Order.objects.filter(account=account, run__base=base).in_flight())
+    if any(before.get(row.pk) != row.filled for row in rows):
+        return False
+    return {row.pk for row in rows} == resting.unmoved(rows, exchange, fewest=1)
 
 
 def _balance(account: TradingAccount, base: str, total: Decimal) -> Balance:

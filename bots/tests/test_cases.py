@@ -266,7 +266,7 @@ def test_a_stopped_accounts_event_is_not_compared(desk: Desk) -> None:
     desk.run.status = "stopped"
     desk.run.stopped_at = after(2)
     desk.run.save()
-    assert cases.recheck(case, after(50)).verdict is Verdict.NOT_COMPARED
+    assert cases.recheck(case, after(650)).verdict is Verdict.NOT_COMPARED
 
 
 def test_nothing_is_ever_traded_to_repair(desk: Desk) -> None:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bots.core.order_state import mermaid
+from bots.tests.proof.kill_matrix import NAMES
 from bots.tests.proof.terms import LEAST_POINTS, Tally
 from tradingbot.tests.places import PROJECT
 
@@ -31,7 +32,7 @@ def proved(*arguments: str) -> dict[str, object]:
 def test_nine_hundred_kills_leave_the_books_as_the_exchange_has_them() -> None:
     found = proved("--runs", "900")
     assert found["runs"] == 900
-    assert set(found["points"]) == {"entry", "exit", "stop", "resting", "cancel", "rotation", "close"}  # type: ignore[call-overload]
+    assert set(found["points"]) == set(NAMES)  # type: ignore[call-overload]
 
 
 @pytest.mark.slow

@@ -71,6 +71,7 @@ def test_a_clean_account_is_compared_without_a_word(desk: Desk) -> None:
     assert not Incident.objects.exists()
 
 
-def test_an_account_whose_runs_have_stopped_is_not_compared(desk: Desk) -> None:
+def test_an_account_whose_runs_have_stopped_is_looked_after_for_a_while(desk: Desk) -> None:
     BotRun.objects.update(status="stopped", stopped_at=after(0))
-    assert settling.reconcile_all(after(1), "test").accounts == 0
+    assert settling.reconcile_all(after(600), "test").accounts == 1
+    assert settling.reconcile_all(after(601), "test").accounts == 0

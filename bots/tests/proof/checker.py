@@ -11,6 +11,7 @@ from django.conf import settings
 from bots import ledger
 from bots.core.order_state import FINAL, TRANSITIONS, OrderState
 from bots.models import Decision, Fill, Incident, Order, Status
+from bots.tests.proof import lines
 from bots.tests.proof.venue import Venue, instant
 from bots.tests.proof.world import (
     CAPITAL,
@@ -21,6 +22,7 @@ from bots.tests.proof.world import (
     World,
     candles_due,
     credentials_of,
+    stop_and_close,
 )
 from exchanges import operations
 from exchanges.models import ExchangeKey
@@ -50,10 +52,12 @@ class Verdict:
 
 def check(world: World, first: float, last: float) -> Verdict:
     verdict = Verdict(orders=len(world.venue.rows("SELECT 1 FROM orders")), incidents=Incident.objects.count())
-    for look in (duplicates, ends, fills, exposure, lives, promptness):
+    for look in (duplicates, ends, fills, exposure, lives, promptness, lines.one_per_slot):
         verdict.wrong += look(world.venue)
     verdict.wrong += secrets()
-    if world.scenario.name == "close":
+    if world.scenario.works_lines:
+        verdict.wrong += lines.held(world)
+    if world.scenario.after is stop_and_close:
         verdict.wrong += closed(world)
     if world.scenario.counted:
         count_actions(world.scenario, verdict, first, last)

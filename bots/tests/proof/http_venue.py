@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from exchanges.adapters.ccxt_transport import TransportSession
 from exchanges.tests.loopback.exchange import LoopbackExchange
 from exchanges.tests.loopback.faults import Fault, Kind, http_error
 
-BOOKS, SECOND, ADDRESS = "venue.sqlite3", "second", "address.json"
+BOOKS, SECOND, ADDRESS, PATH = "venue.sqlite3", "second", "address.json", "path.json"
 ORDER = "POST /api/v3/order"
 ORDER_FAULTS = (
     *(Fault(kind, ORDER) for kind in (Kind.DROP_BEFORE, Kind.DROP_AFTER, Kind.RESET_AFTER, Kind.TRUNCATE)),
@@ -40,7 +41,9 @@ CREATE TABLE wire AS SELECT id, client_id, (at_ms - {zero}) / 1000.0 AS at, 0 AS
   FROM books.requests WHERE method = 'POST' AND path = '/api/v3/order';
 CREATE TABLE orders AS SELECT id, client_id, lower(side) AS side, amount, filled, status AS theirs,
   CASE WHEN status IN ('NEW', 'PARTIALLY_FILLED') THEN 'open' WHEN status = 'FILLED' THEN 'closed'
-  ELSE lower(status) END AS status, (created_ms - {zero}) / 1000.0 AS created FROM books.orders;
+  ELSE lower(status) END AS status, (created_ms - {zero}) / 1000.0 AS created,
+  CASE WHEN status IN ('NEW', 'PARTIALLY_FILLED') THEN NULL ELSE (updated_ms - {zero}) / 1000.0 END AS ended,
+  price AS limit_price FROM books.orders;
 CREATE TABLE trades AS SELECT id, order_id, lower(side) AS side, amount, price, fee, fee_asset, at_ms AS at
   FROM books.trades;
 """
@@ -52,7 +55,7 @@ def serve(folder: Path, seed: str, faults: bool) -> None:
     signal.signal(signal.SIGTERM, lambda *_: done.set())
     with LoopbackExchange(folder / BOOKS) as exchange:
         exchange.clock.set(instant(_second(folder)))
-        exchange.set_price("BTC/USDT", "100")
+        exchange.set_price("BTC/USDT", _price(folder))
         if not exchange.balances():
             for asset, amount in OWN.items():
                 exchange.deposit(asset, amount)
@@ -61,6 +64,13 @@ def serve(folder: Path, seed: str, faults: bool) -> None:
             exchange.faults.add(*chance.sample(ORDER_FAULTS, 2), *chance.sample(READ_FAULTS, 2))
         (folder / ADDRESS).write_text(json.dumps({"url": exchange.url, "overrides": exchange.overrides()}))
         done.wait()
+
+
+def _price(folder: Path) -> str:
+    """The last of the prices to come that has come."""
+    file, second = folder / PATH, _second(folder)
+    path = json.loads(file.read_text()) if file.exists() else []
+    return next((str(price) for at, price in reversed(path) if at <= second), "100")
 
 
 def _second(folder: Path) -> float:
@@ -93,7 +103,19 @@ class HttpVenue:
     def pass_time(self, duration: float) -> None:
         self.pass_until(self.second() + duration)
 
+    def follow(self, path: Sequence[tuple[float, str]]) -> None:
+        """Prices to come: whoever lets the time pass sets them on the way."""
+        (self.folder / PATH).write_text(json.dumps(path))
+
     def pass_until(self, second: float) -> None:
+        file = self.folder / PATH
+        for at, price in json.loads(file.read_text()) if file.exists() else []:
+            if self.second() < at <= second:
+                self._pass(at)
+                self.set_price(price)
+        self._pass(second)
+
+    def _pass(self, second: float) -> None:
         if second > self.second():
             (self.folder / f"{SECOND}.new").write_text(repr(second))
             (self.folder / f"{SECOND}.new").replace(self.folder / SECOND)

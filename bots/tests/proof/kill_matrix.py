@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bots.tests.proof.surroundings import prepare
 
-NAMES = ("entry", "exit", "stop", "resting", "cancel", "rotation", "close")
+NAMES = ("entry", "exit", "stop", "resting", "cancel", "rotation", "close", "grid", "grid close")
 
 
 def shard(

@@ -454,6 +454,63 @@ def sell_beside_what_rests(_mood: Mood) -> None:
     legs_are_never_busy()
 
 
+# --- Several orders of one run ---------------------------------------------------------------------
+
+
+def lines_are_never_busy(_mood: Mood) -> None:
+    """A line whose order rests, or is in doubt, is taken for a free one; nothing behind it looks either."""
+    from bots.core import grid
+
+    wish_of = grid.wish_of
+    grid.wish_of = lambda lines, line, now: wish_of(lines, line, replace(now, busy_legs=frozenset()))
+    legs_are_never_busy()
+
+
+def unlisted_is_ended(_mood: Mood) -> None:
+    """What the list of open orders does not show is taken for canceled, and not asked about."""
+    from bots import orders, reconcile
+    from bots.core.order_state import OrderState
+    from bots.reconcile import resting
+    from exchanges.core.errors import ExchangeFault
+
+    def unmoved(rows: Any, exchange: Any, fewest: int = 2) -> set[int]:
+        waiting = [row for row in rows if row.rests and row.state in (OrderState.OPEN, OrderState.PARTIAL)]
+        try:
+            listed = (
+                {report.exchange_order_id for report in exchange.fetch_open_orders("BTC/USDT")} if waiting else set()
+            )
+        except ExchangeFault:
+            return set()
+        for row in waiting:
+            if row.exchange_order_id not in listed:
+                orders.transition(row, OrderState.CANCELED, "not in the list", "mutant", exchange.now())
+        return {row.pk for row in waiting}
+
+    resting.unmoved = reconcile.unmoved = unmoved
+    no_sweep()
+
+
+def end_leaves_its_lines(_mood: Mood) -> None:
+    """A run that stops neither calls back what rests nor waits for it; no sum of sells holds its exit back."""
+    from bots import acting, lifecycle, watch
+    from bots.models import BotRun, Status
+
+    def finish_stop(run: Any, at: datetime) -> bool:
+        return bool(BotRun.objects.filter(pk=run.pk).update(status=Status.STOPPED, stopped_at=at))
+
+    watch._clear = lambda *_: None
+    acting.clear_resting = lambda *_, **__: True
+    lifecycle.finish_stop = finish_stop
+    legs_are_never_busy()
+
+
+def nobody_looks_after_the_end(_mood: Mood) -> None:
+    """What is filled after the cancel with which a run ended is never heard of."""
+    from bots.reconcile import account
+
+    account.AFTERCARE = timedelta(0)
+
+
 def switch_is_read_once(_mood: Mood) -> None:
     """The kill switch counts when an order is decided, and never again."""
     from bots import orders
@@ -500,6 +557,16 @@ MUTANTS = (
         ("resting fall",),
         without=("order_one_live_per_slot",),
     ),
+    Mutant(
+        "lines never busy",
+        "one live order per line",
+        lines_are_never_busy,
+        ("grid",),
+        without=("order_one_live_per_slot",),
+    ),
+    Mutant("unlisted is ended", "what the open list does not show is asked about", unlisted_is_ended, ("grid",)),
+    Mutant("end leaves its lines", "a run ends when nothing of it rests", end_leaves_its_lines, ("grid close",)),
+    Mutant("nobody looks after the end", "a stopped run is looked after", nobody_looks_after_the_end, ("grid close",)),
     Mutant("no claim", "the claim's compare-and-swap", no_claim, mode="race"),
     Mutant("no fence", "the fence of every state change", no_fence, mode="race"),
     Mutant("no lease", "lease and epoch", lease_off, mode="race", without=("order_one_live_per_slot",)),

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-#: The venue's books, and the simulation's clock where the venue is another process.
-VENUE = ("venue.sqlite3", "second")
+#: The venue's books, and the simulation's clock and prices to come where the venue is another process.
+VENUE = ("venue.sqlite3", "second", "path.json")
 
 
 class Store(Protocol):

@@ -7,7 +7,7 @@ its own SQLite file, whatever happens to the process that talks to it.
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -49,11 +49,12 @@ OWN = {"BTC": Decimal(50), "USDT": Decimal(100_000)}
 TABLES = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE orders(id INTEGER PRIMARY KEY, client_id TEXT, side TEXT, amount TEXT, filled TEXT, status TEXT,
-  immediate INTEGER, price TEXT, created REAL, found_from REAL, listed_from REAL, stop TEXT);
+  price TEXT, created REAL, found_from REAL, listed_from REAL, stop TEXT, limit_price TEXT, ended REAL);
 CREATE TABLE trades(id INTEGER PRIMARY KEY, order_id INTEGER, side TEXT, amount TEXT, price TEXT, fee TEXT,
   fee_asset TEXT, at REAL, seen_from REAL);
 CREATE TABLE late(id INTEGER PRIMARY KEY, client_id TEXT, side TEXT, amount TEXT, sent_at REAL, arrives REAL,
-  stop TEXT);
+  stop TEXT, limit_price TEXT);
+CREATE TABLE path(at REAL, price TEXT);
 CREATE TABLE later_fills(id INTEGER PRIMARY KEY, order_id INTEGER, amount TEXT, at REAL);
 CREATE TABLE wire(id INTEGER PRIMARY KEY, client_id TEXT, at REAL, sent_at REAL);
 """
@@ -64,7 +65,25 @@ CREATE_FAULTS = {
 CANCEL_FAULTS = {"ok": 40, "lost request": 12, "lost reply": 14, "filled first": 16, "fills after": 6, "not found": 12}
 
 
+#: How much of an order is filled where not all of it is.
+PART = Decimal("0.37")
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as the exchange reads it; ``limit`` only where the order may rest."""
+
+    client_id: str
+    side: Side
+    amount: Decimal
+    sent_at: float
+    stop: Decimal | None = None
+    limit: Decimal | None = None
+
+
+def _met(side: Side, price: Decimal, limit: Decimal) -> bool:
+    return price <= limit if side is Side.BUY else price >= limit
 
 
 def seconds(at: datetime) -> float:
@@ -117,6 +136,10 @@ class Venue:
             self._set("price", price)
             self._trigger()
 
+    def follow(self, path: Sequence[tuple[float, str]]) -> None:
+        """Prices to come, each at its second, whether or not a worker lives to see it."""
+        self.db.executemany("INSERT INTO path VALUES (?, ?)", path)
+
     def price(self) -> Decimal:
         return Decimal(self._get("price") or "100")
 
@@ -162,16 +185,18 @@ class Venue:
                 (order.client_order_id, self.second(), seconds(order.sent_at)),
             )
         fault = self._draw(CREATE_FAULTS) if self.mood.faults else "fill"
-        self._before_arrival(fault, order)
+        sent = Sent(
+            order.client_order_id, order.side, order.amount, seconds(order.sent_at), order.stop_price,
+            None if order.immediate or order.stop_price is not None else order.limit_price,
+        )  # fmt: skip
+        self._before_arrival(fault, sent)
         with self._atomic():
-            row = self._accept(
-                order.client_order_id, order.side, order.amount, seconds(order.sent_at), fault, order.stop_price
-            )
+            row = self._accept(sent, fault)
         POINTS.point("after HTTP create")
         self._after_arrival(fault)
         return self._report(row)
 
-    def _before_arrival(self, fault: str, order: OrderRequest) -> None:
+    def _before_arrival(self, fault: str, sent: "Sent") -> None:
         if fault == "refused":
             POINTS.point("after HTTP create")
             raise InsufficientFunds("The exchange says that there is not enough.")
@@ -182,9 +207,10 @@ class Venue:
         if fault == "late":
             delay = self.random.choice([1, 3, 8, 25])
             self.db.execute(
-                "INSERT INTO late(client_id, side, amount, sent_at, arrives, stop) VALUES (?, ?, ?, ?, ?, ?)",
-                (order.client_order_id, order.side.value, str(order.amount), seconds(order.sent_at),
-                 self.second() + delay, str(order.stop_price or "")),
+                "INSERT INTO late(client_id, side, amount, sent_at, arrives, stop, limit_price)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (sent.client_id, sent.side.value, str(sent.amount), sent.sent_at, self.second() + delay,
+                 str(sent.stop or ""), str(sent.limit or "")),
             )  # fmt: skip
             POINTS.point("after HTTP create")
             self.pass_time(0.5)
@@ -272,49 +298,67 @@ class Venue:
     def _lag(self, *choices: float) -> float:
         return self.random.choice(choices) if self.mood.faults else 0.0
 
-    def _accept(
-        self, client_id: str, side: Side, amount: Decimal, sent_at: float, luck: str, stop: Decimal | None = None
-    ) -> int:
+    def _accept(self, sent: "Sent", luck: str) -> int:
         """The matching engine's door: late or repeated requests do not pass it."""
         now = self.second()
-        if now - sent_at > self.mood.window or sent_at > now + 1:
+        if now - sent.sent_at > self.mood.window or sent.sent_at > now + 1:
             raise ClockSkew("Timestamp for this request is outside of the recvWindow.")
         # As on most exchanges: an id is unique among open orders only.
-        if self.rows("SELECT 1 FROM orders WHERE client_id = ? AND status = 'open'", client_id):
+        if self.rows("SELECT 1 FROM orders WHERE client_id = ? AND status = 'open'", sent.client_id):
             raise DuplicateOrder("Duplicate order sent.")
-        if stop is not None and self.price() <= stop:
+        if sent.stop is not None and self.price() <= sent.stop:
             raise InvalidRequest("Stop price would trigger immediately.")
         shown = now + self._lag(0, 0, 0, 0, 0, 1, 2.5, 6, 25)
         listed = now + self._lag(0, 0, 0, 1)
         row = self.db.execute(
-            "INSERT INTO orders(client_id, side, amount, filled, status, immediate, price, created, found_from,"
-            " listed_from, stop) VALUES (?, ?, ?, '0', 'open', 1, ?, ?, ?, ?, ?)",
-            (client_id, side.value, str(amount), str(self.price()), now, shown, min(listed, shown), str(stop or "")),
-        ).lastrowid
-        if stop is not None:
-            return int(row or 0)
-        rests = bool(self._get("rests")) and side is Side.BUY
-        if luck == "part" or rests:
-            self._execute(row, MARKET_RULES.round_amount(amount * Decimal("0.37")))
-        elif luck != "none":
-            self._execute(row, amount)
-        if not rests:
-            self.db.execute("UPDATE orders SET status = 'expired' WHERE id = ? AND status = 'open'", (row,))
+            "INSERT INTO orders(client_id, side, amount, filled, status, price, created, found_from,"
+            " listed_from, stop, limit_price) VALUES (?, ?, ?, '0', 'open', ?, ?, ?, ?, ?, ?)",
+            (sent.client_id, sent.side.value, str(sent.amount), str(self.price()), now, shown, min(listed, shown),
+             str(sent.stop or ""), str(sent.limit or "")),
+        ).lastrowid  # fmt: skip
+        if sent.stop is None:
+            self._match(sent, row, luck)
         return int(row or 0)
 
+    def _match(self, sent: "Sent", row: int | None, luck: str) -> None:
+        """What a new order meets at once; what is left of an immediate one expires."""
+        rests = sent.limit is not None or (bool(self._get("rests")) and sent.side is Side.BUY)
+        if sent.limit is not None and not _met(sent.side, self.price(), sent.limit):
+            return
+        if luck == "part" or (rests and sent.limit is None):
+            self._execute(row, MARKET_RULES.round_amount(sent.amount * PART), self.price())
+        elif luck != "none":
+            self._execute(row, sent.amount, self.price())
+        if not rests:
+            self.db.execute(
+                "UPDATE orders SET status = 'expired', ended = ? WHERE id = ? AND status = 'open'", (self.second(), row)
+            )
+
     def _trigger(self) -> None:
-        """Resting stops that the price has gone through: sold, now and then only a part of it."""
+        """Resting stops that the price has gone through, and limits that it has met; now and then a part of one."""
+        price = self.price()
         for order_id, stop, amount in self.rows(
             "SELECT id, stop, amount FROM orders WHERE status = 'open' AND stop <> ''"
         ):
-            if self.price() <= Decimal(str(stop)):
+            if price <= Decimal(str(stop)):
                 self.db.execute("UPDATE orders SET stop = '' WHERE id = ?", (order_id,))
-                share = self.random.choice([1, 1, 1, Decimal("0.37")]) if self.mood.faults else 1
-                self._execute(int(str(order_id)), MARKET_RULES.round_amount(Decimal(str(amount)) * share))
+                self._execute(int(str(order_id)), MARKET_RULES.round_amount(Decimal(str(amount)) * self._share()))
+        for order_id, side, limit, amount, filled in self.rows(
+            "SELECT id, side, limit_price, amount, filled FROM orders WHERE status = 'open' AND limit_price <> ''"
+        ):
+            if _met(Side(side), price, Decimal(str(limit))):
+                rest = Decimal(str(amount)) - Decimal(str(filled))
+                self._execute(int(str(order_id)), MARKET_RULES.round_amount(rest * self._share()))
 
-    def _execute(self, order_id: int | None, amount: Decimal) -> None:
-        side, filled, whole = self.rows("SELECT side, filled, amount FROM orders WHERE id = ?", order_id)[0]
-        now, price = self.second(), self.price()
+    def _share(self) -> Decimal:
+        return self.random.choice([Decimal(1), Decimal(1), Decimal(1), PART]) if self.mood.faults else Decimal(1)
+
+    def _execute(self, order_id: int | None, amount: Decimal, price: Decimal | None = None) -> None:
+        """At a price; without one at what a resting order asked for, or else at the market."""
+        side, filled, whole, limit = self.rows(
+            "SELECT side, filled, amount, limit_price FROM orders WHERE id = ?", order_id
+        )[0]
+        now, price = self.second(), price or (Decimal(str(limit)) if limit else self.price())
         fee, asset = fee_for(MARKET_RULES, Side(side), amount, price, MARKET_RULES.taker_fee, in_base=True)
         # A large order meets two others.
         first = MARKET_RULES.round_amount(amount / 3)
@@ -327,11 +371,11 @@ class Venue:
             )
         total = Decimal(str(filled)) + amount
         status = "closed" if total == Decimal(str(whole)) else "open"
-        current = self.rows("SELECT status FROM orders WHERE id = ?", order_id)[0][0]
-        self.db.execute(
-            "UPDATE orders SET filled = ?, status = ? WHERE id = ?",
-            (str(total), status if current == "open" else current, order_id),
-        )
+        self.db.execute("UPDATE orders SET filled = ? WHERE id = ?", (str(total), order_id))
+        if status == "closed":
+            self.db.execute(
+                "UPDATE orders SET status = 'closed', ended = ? WHERE id = ? AND status = 'open'", (now, order_id)
+            )
 
     def _cancel(self, client_id: str, fault: str) -> bool:
         found = self.rows(
@@ -347,7 +391,7 @@ class Venue:
         if fault == "filled first":
             self._execute(int(str(order_id)), rest)
             return False
-        self.db.execute("UPDATE orders SET status = 'canceled' WHERE id = ?", (order_id,))
+        self.db.execute("UPDATE orders SET status = 'canceled', ended = ? WHERE id = ?", (self.second(), order_id))
         if fault == "fills after":
             part = MARKET_RULES.round_amount(rest / 2)
             self.db.execute(
@@ -357,13 +401,20 @@ class Venue:
         return True
 
     def _advance(self, second: float) -> None:
+        for at, price in self.rows("SELECT at, price FROM path WHERE at <= ? ORDER BY at", second):
+            self._set("now", repr(at))
+            self._set("price", str(price))
+            self._trigger()
+        self.db.execute("DELETE FROM path WHERE at <= ?", (second,))
         self._set("now", repr(second))
-        late = "SELECT id, client_id, side, amount, sent_at, stop FROM late WHERE arrives <= ?"
+        late = "SELECT id, client_id, side, amount, sent_at, stop, limit_price FROM late WHERE arrives <= ?"
         for row in self.rows(late, second):
             self.db.execute("DELETE FROM late WHERE id = ?", (row[0],))
+            stop, limit = (Decimal(str(value)) if value else None for value in row[5:])
             try:
-                stop = Decimal(str(row[5])) if row[5] else None
-                self._accept(str(row[1]), Side(row[2]), Decimal(str(row[3])), float(str(row[4])), "fill", stop)
+                self._accept(
+                    Sent(str(row[1]), Side(row[2]), Decimal(str(row[3])), float(str(row[4])), stop, limit), "fill"
+                )
             except (ClockSkew, DuplicateOrder, InvalidRequest):
                 continue
         for fill in self.rows("SELECT id, order_id, amount FROM later_fills WHERE at <= ?", second):
@@ -396,7 +447,18 @@ class Venue:
             totals["BTC"] += sign * Decimal(str(amount))
             totals["USDT"] -= sign * Decimal(str(amount)) * Decimal(str(price))
             totals[str(asset)] -= Decimal(str(fee))
-        return {asset: Balance(total, Decimal(0)) for asset, total in totals.items()}
+        locked = self._locked()
+        return {asset: Balance(total - locked[asset], locked[asset]) for asset, total in totals.items()}
+
+    def _locked(self) -> dict[str, Decimal]:
+        """What resting limits hold back."""
+        locked = dict.fromkeys(OWN, Decimal(0))
+        for side, limit, amount, filled in self.rows(
+            "SELECT side, limit_price, amount, filled FROM orders WHERE status = 'open' AND limit_price <> ''"
+        ):
+            rest = Decimal(str(amount)) - Decimal(str(filled))
+            locked["USDT" if side == "buy" else "BTC"] += rest * (Decimal(str(limit)) if side == "buy" else 1)
+        return locked
 
     def _get(self, name: str) -> str:
         found = self.db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()

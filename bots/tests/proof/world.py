@@ -1,7 +1,7 @@
 """One live run on the venue: how it begins, what each scenario does with it, and how a process of it runs."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,6 +15,7 @@ from django.db import connections
 import bots.connect
 from accounts.audit import CONSOLE
 from bots import acting, arming, assess, gates, lifecycle, orders, settling, tick, watch
+from bots.core.order_state import OrderState
 from bots.models import BotRun, Level, Mode, Order, RunPosition, TradingAccount
 from bots.testing import START, ScriptedStrategy, learn_strategies, make_user, scripted_candles
 from bots.tests.proof import crash
@@ -33,6 +34,10 @@ from strategies.models import Strategy
 CAPITAL = Decimal(1000)
 ENOUGH_POINTS = 64
 CANDLE = 60.0
+#: Between rounds where only lines of a grid rest.
+RESTING_STEP = 14.0
+#: Within this time an order in doubt is found or proved absent.
+ENOUGH_CALM = 40.0
 OLD_KEY, NEW_KEY = b"\x01" * 32, b"\x02" * 32
 KEYS_TO_ROTATE = 5
 
@@ -50,8 +55,14 @@ class Scenario:
     #: What a person does after the recovery, once.
     after: Callable[["World"], None] = lambda world: None
     until: float = 200.0
-    #: Whether its candles are counted; a stopped run acts on none.
+    #: Whether its candles are counted; a stopped run acts on none, and a grid's lines are looked at instead.
     counted: bool = True
+    strategy: str = "scripted"
+    params: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def works_lines(self) -> bool:
+        return self.strategy == "grid"
 
 
 class World:
@@ -95,15 +106,34 @@ class World:
         """Rounds until an instant; while there is nothing to do, straight to the next candle."""
         while self.venue.second() < until:
             self.round()
-            idle = not Order.objects.live().exists() and not tick.due_markets(self.venue.now())
             now = self.venue.second()
-            self.venue.pass_until(min(until, (now // CANDLE + 1) * CANDLE) if idle else now + step)
+            to_candle = min(until, (now // CANDLE + 1) * CANDLE)
+            if tick.due_markets(self.venue.now()):
+                self.venue.pass_until(now + step)
+            elif not Order.objects.live().exists():
+                self.venue.pass_until(to_candle)
+            else:
+                self.venue.pass_until(min(to_candle, now + RESTING_STEP) if self._only_lines_rest() else now + step)
+
+    def _only_lines_rest(self) -> bool:
+        """Nothing but orders that wait undisturbed: whoever looks less often misses nothing."""
+        moved = Order.objects.live().exclude(state=OrderState.OPEN, rests=True, filled=0)
+        return self.scenario.works_lines and not moved.exists()
+
+    def calm(self) -> None:
+        """One more candle without bad luck, after which whatever should rest does."""
+        self.venue.set_price(str(self.venue.fetch_quote("BTC/USDT").bid))
+        settling.settle_all(self.venue.now(), acting.worker_name(), boot=True)
+        candle = ((self.venue.second() + ENOUGH_CALM) // CANDLE + 1) * CANDLE
+        self.play(candle)
+        self.venue.pass_until(candle)
+        self.play(candle + 3)
 
     def drain(self) -> None:
         """No faults and no new candles' wishes: only what was begun is brought to its end."""
         actor = acting.worker_name()
-        if self.run().own_limits.stop_on_exchange:
-            # Its order would rest for ever: the run ends, which must take it back.
+        if self.run().own_limits.stop_on_exchange or self.scenario.works_lines:
+            # Its orders would rest for ever: the run ends, which must take them back.
             lifecycle.stop(self.run(), "keep", self.venue.now(), CONSOLE)
         for _ in range(14):
             settling.settle_all(self.venue.now(), actor, boot=True)
@@ -133,7 +163,7 @@ def wire(venue: "Venue | HttpVenue", candles: Candles) -> None:
         orders.monotonic = acting.monotonic = venue.second
 
 
-def create_rows(limits: Mapping[str, str]) -> None:
+def create_rows(scenario: Scenario) -> None:
     """alice with an armed, verified key and one live run; other keys beside it, all under the old master key."""
     settings.ENCRYPTION_KEYS = [OLD_KEY]
     learn_strategies()
@@ -142,9 +172,10 @@ def create_rows(limits: Mapping[str, str]) -> None:
     arming.arm(key, "console", START, CONSOLE)
     account = TradingAccount.objects.create(owner=alice, mode=Mode.LIVE, exchange="binance", key=key)
     run = BotRun.objects.create(
-        user=alice, strategy=Strategy.objects.get(name="scripted"), exchange="binance", symbol="BTC/USDT",
-        timeframe="1m", mode=Mode.LIVE, key=key, account=account, limits=dict(limits), base="BTC", quote="USDT",
-        capital=CAPITAL, created_at=START, started_at=START, next_check_at=lifecycle.NEVER,
+        user=alice, strategy=Strategy.objects.get(name=scenario.strategy), exchange="binance", symbol="BTC/USDT",
+        timeframe="1m", mode=Mode.LIVE, key=key, account=account, limits=dict(scenario.limits), base="BTC",
+        params=dict(scenario.params), quote="USDT", capital=CAPITAL, created_at=START, started_at=START,
+        next_check_at=lifecycle.NEVER,
     )  # fmt: skip
     RunPosition.objects.create(run=run)
 
@@ -245,10 +276,37 @@ def stop_and_close(world: World) -> None:
     lifecycle.stop(world.run(), "close", world.venue.now(), CONSOLE)
 
 
+def lines(world: World) -> None:
+    """The price falls through two lines, rises through the sells that follow, and goes on its way to the end."""
+    nothing(world)
+    world.venue.follow(PRICES)
+
+
+def lines_rest(world: World) -> None:
+    """Without bad luck until one line offers its lot and another rests to buy; the price is about to reach that."""
+    nothing(world)
+    world.venue.follow(((76.0, "96.7"), (139.0, "93.5")))
+    world.venue.pass_until(CANDLE)
+    world.play(CANDLE * 2 + 8, step=12.0)
+
+
+def grid_turns(world: World) -> None:
+    world.venue.pass_until(CANDLE)
+    world.play(CANDLE * 2 + 14)
+
+
+def close_lines(world: World) -> None:
+    stop_and_close(world)
+    world.play(world.venue.second() + 12)
+
+
 def script(*first: int) -> tuple[int, ...]:
     return (*first, *[3] * (40 - len(first)))
 
 
+GRID = {"lower": "94", "upper": "103", "levels": 4, "spacing": "arithmetic", "stop_pct": "0"}
+#: (second, price): through the lines at 97 and 94 and past them, up over 97 and 100, and down again.
+PRICES = ((76.0, "96.7"), (96.0, "93.9"), (126.0, "97.2"), (148.0, "101"), (190.0, "99.6"))
 RESTING = {"stop_loss_pct": "5", "trailing_stop_pct": "2", "stop_on_exchange": "true"}
 SCENARIOS = {
     scenario.name: scenario
@@ -262,6 +320,18 @@ SCENARIOS = {
         Scenario("fall", holding, fall_after_exit, {"stop_loss_pct": "5"}, script(3, 3, 0)),
         Scenario("resting fall", holding, fall_after_exit, RESTING, script(3, 3, 0), until=230.0),
         Scenario("close", holding, close, {}, script(3, 0), after=stop_and_close, counted=False),
+        Scenario("grid", lines, grid_turns, {}, script(), until=190.0, counted=False, strategy="grid", params=GRID),
+        Scenario(
+            "grid close",
+            lines_rest,
+            close_lines,
+            {},
+            script(),
+            after=stop_and_close,
+            counted=False,
+            strategy="grid",
+            params=GRID,
+        ),
     )
 }
 
