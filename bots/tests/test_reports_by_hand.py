@@ -1,180 +1,40 @@
-"""Recorded markets through `backtest_run`, against rules, fills, money and statistics written here once more.
+"""Recorded markets through the commands, against the same computed once more by hand."""
 
-Nothing of the product is used but the command: signals in fractions, fills by the execution model, money in fractions
-rounded where docs/backtesting.md says, statistics by their stated definitions.
-"""
-
-import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
-from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 
+from bots.tests.by_hand import (
+    Lived,
+    Market,
+    Rule,
+    breakout,
+    daily_returns,
+    lived,
+    mean_reversion,
+    return_pct,
+    rsi_cross,
+    sharpe,
+    statistics,
+)
 from tradingbot.tests.places import DATA_DIR, NO_DATA
 
 pytestmark = pytest.mark.skipif(not DATA_DIR.is_dir(), reason=NO_DATA)
 
-CAPITAL, FEE, STEP = Fraction(1000), Fraction("0.001"), Fraction(1, 10**8)
-DAY = 86_400_000
-Rule = tuple[Callable[[int], bool], Callable[[int], bool]]
 
-
-class Market:
-    """A file's columns as the decimals that stand in it."""
-
-    def __init__(self, name: str) -> None:
-        with (DATA_DIR / name).open() as file:
-            rows = list(csv.DictReader(file))
-        self.opened_at = [int(row["timestamp_ms"]) for row in rows]
-        self.open, self.high, self.low, self.close = (
-            [Fraction(row[column]) for row in rows] for column in ("open", "high", "low", "close")
-        )
-        # Some sources add noise behind the fifteenth digit; a rule that compares closes goes by the price.
-        self.prices = [Fraction(f"{float(close):.15g}") for close in self.close]
-
-
-def rsi_cross(market: Market, period: int = 14, oversold: int = 30, overbought: int = 70) -> Rule:
-    changes = [Fraction(0), *(later - earlier for earlier, later in pairwise(market.prices))]
-
-    def rsi(i: int) -> Fraction:
-        recent = changes[i - period + 1 : i + 1]
-        gains, moves = sum(c for c in recent if c > 0), sum(abs(c) for c in recent)
-        return Fraction(100 * gains, moves) if moves else Fraction(50)
-
-    return (
-        lambda i: i > period and rsi(i - 1) < oversold <= rsi(i),
-        lambda i: i > period and rsi(i - 1) > overbought >= rsi(i),
-    )
-
-
-def mean_reversion(market: Market, period: int = 20, deviations: int = 2) -> Rule:
-    closes = market.prices
-
-    def middle(i: int) -> Fraction:
-        return Fraction(sum(closes[i - period + 1 : i + 1]), period)
-
-    def under(i: int) -> bool:
-        mean, recent = middle(i), closes[i - period + 1 : i + 1]
-        variance = Fraction(sum((close - mean) ** 2 for close in recent), period)
-        return closes[i] < mean and (mean - closes[i]) ** 2 > deviations**2 * variance
-
-    return (
-        lambda i: i >= period and under(i - 1) and not under(i),
-        lambda i: i >= period and closes[i - 1] < middle(i - 1) and closes[i] >= middle(i),
-    )
-
-
-def breakout(market: Market, entry: int = 20, exit_: int = 10) -> Rule:
-    return (
-        lambda i: i >= entry and market.close[i] > max(market.high[i - entry : i]),
-        lambda i: i >= exit_ and market.close[i] < min(market.low[i - exit_ : i]),
-    )
-
-
-@dataclass
-class Trade:
-    entry: int
-    price: Fraction
-    amount: Fraction
-    fee: Fraction
-    exit: int = 0
-    exit_price: Fraction = Fraction(0)
-    pnl: Fraction = Fraction(0)
-
-
-@dataclass
-class Lived:
-    trades: list[Trade] = field(default_factory=list)
-    equity: list[Fraction] = field(default_factory=list)
-    held: int = 0
-
-
-def charged(value: Fraction) -> Fraction:
-    """The fee of a value, half-even to twelve decimals."""
-    return Fraction(round(value * FEE * 10**12), 10**12)
-
-
-def lived(market: Market, rule: Rule) -> Lived:
-    made, cash, kept, wanted = Lived(), CAPITAL, None, ""
-    last = len(market.open) - 1
-    for i, price in enumerate(market.open):
-        if wanted == "buy":
-            amount = math.floor(cash / (price * (1 + FEE)) / STEP) * STEP
-            kept = Trade(i, price, amount, charged(amount * price))
-            cash -= amount * price + kept.fee
-        elif wanted == "sell" and kept is not None:
-            fee = charged(kept.amount * price)
-            cash += kept.amount * price - fee
-            kept.exit, kept.exit_price, kept.fee = i, price, kept.fee + fee
-            kept.pnl = kept.amount * (price - kept.price) - kept.fee
-            made.trades.append(kept)
-            kept = None
-        made.equity.append(cash + (kept.amount * market.close[i] if kept else 0))
-        made.held += kept is not None
-        wanted = "" if i == last else ("buy" if rule[0](i) else "") if kept is None else ("sell" if rule[1](i) else "")
-    return made
-
-
-def return_pct(trade: Trade) -> float:
-    ratio = trade.exit_price / trade.price
-    return float(100 * ((ratio - 1) - FEE * (1 + ratio)))
-
-
-def statistics(market: Market, made: Lived) -> dict[str, float]:
-    equity, start = [float(value) for value in made.equity], float(CAPITAL)
-    days = dict(zip((at // DAY for at in market.opened_at), equity, strict=True))
-    daily = [after / before - 1 for before, after in pairwise([start, *days.values()])]
-    mean = math.fsum(daily) / len(daily)
-    spread = math.sqrt(math.fsum((r - mean) ** 2 for r in daily) / (len(daily) - 1))
-    under = math.sqrt(math.fsum(min(r, 0) ** 2 for r in daily) / len(daily))
-    deepest, longest = fallen(equity, start)
-    returns = [return_pct(trade) for trade in made.trades]
-    won = [trade.pnl for trade in made.trades if trade.pnl > 0]
-    lost = [trade.pnl for trade in made.trades if trade.pnl < 0]
-    return {
-        "final_equity": equity[-1],
-        "return_pct": 100 * (equity[-1] / start - 1),
-        "buy_and_hold_close_to_close_pct": float(100 * (market.close[-1] / market.close[0] - 1)),
-        "max_drawdown_pct": deepest,
-        "longest_drawdown_candles": longest,
-        "closed_trades": len(made.trades),
-        "winning_trades": len(won),
-        "win_rate_pct": 100 * len(won) / len(made.trades),
-        "profit_factor": float(sum(won) / -sum(lost)),
-        "avg_trade_return_pct": math.fsum(returns) / len(returns),
-        "best_trade_pct": max(returns),
-        "worst_trade_pct": min(returns),
-        "net_pnl_closed": float(sum(trade.pnl for trade in made.trades)),
-        "fees_closed": float(sum(trade.fee for trade in made.trades)),
-        "exposure_pct": 100 * made.held / len(equity),
-        "sharpe_daily_365": mean / spread * math.sqrt(365),
-        "sortino_daily_365": mean / under * math.sqrt(365),
-    }
-
-
-def fallen(equity: Sequence[float], start: float) -> tuple[float, int]:
-    peak, deepest, run, longest = start, 0.0, 0, 0
-    for value in equity:
-        peak = max(peak, value)
-        deepest = max(deepest, 100 * (peak - value) / peak)
-        run = run + 1 if value < peak else 0
-        longest = max(longest, run)
-    return deepest, longest
-
-
-def reported(strategy: str, name: str, timeframe: str) -> dict[str, Any]:
+def reported(command: str, strategy: str, name: str, timeframe: str, *more: str) -> dict[str, Any]:
     out = io.StringIO()
     market = ("--exchange", "binance", "--symbol", "BTC/USDT", "--timeframe", timeframe)
     money = ("--capital", "1000", "--fee", "0.001", "--csv", str(DATA_DIR / name))
-    call_command("backtest_run", "--strategy", strategy, *market, *money, "--json", stdout=out)
+    call_command(command, "--strategy", strategy, *market, *money, *more, "--json", stdout=out)
     document: dict[str, Any] = json.loads(out.getvalue())
     return document
 
@@ -201,7 +61,7 @@ def test_report_of_a_recorded_market_is_what_the_rules_say(
     name: str, timeframe: str, rule: Callable[[Market], Rule]
 ) -> None:
     market = Market(name)
-    made, report = lived(market, rule(market)), reported(rule.__name__, name, timeframe)
+    made, report = lived(market, rule(market)), reported("backtest_run", rule.__name__, name, timeframe)
     assert len(made.trades) > 10
     assert [(t["entry_at"], t["exit_at"]) for t in report["trades"]] == [
         (stamp(market.opened_at[trade.entry]), stamp(market.opened_at[trade.exit])) for trade in made.trades
@@ -212,3 +72,76 @@ def test_report_of_a_recorded_market_is_what_the_rules_say(
         assert float(Fraction(told["pnl"]) - trade.pnl) == pytest.approx(0, abs=1e-9)
     for figure, value in statistics(market, made).items():
         assert float(report["stats"][figure]) == pytest.approx(value, rel=1e-9, abs=1e-9), figure
+
+
+GRID = {"rsi_period": [7, 14, 21], "oversold": [25, 30], "overbought": [65, 75]}
+
+
+def test_sweep_ranks_walks_and_doubts_as_its_definitions_say() -> None:
+    name, timeframe = SHORT[0]
+    market = Market(name)
+    options = ("--grid", json.dumps(GRID), "--walk-forward", "3", "--in-sample", "0.6", "--top", "12")
+    told = reported("sweep_run", "rsi_cross", name, timeframe, *options)
+    rules = {
+        (period, low, high): rsi_cross(market, period, low, high)
+        for period in GRID["rsi_period"]
+        for low in GRID["oversold"]
+        for high in GRID["overbought"]
+    }
+    whole = {which: lived(market, rule) for which, rule in rules.items()}
+    ratios = {which: sharpe(daily_returns(market, made)) for which, made in whole.items()}
+    order = sorted(ratios, key=lambda which: -ratios[which])
+    assert [tuple(row["params"][one] for one in GRID) for row in told["rows"]] == order
+    for row, which in zip(told["rows"], order, strict=True):
+        assert row["agrees"] is True
+        for figure, value in statistics(market, whole[which]).items():
+            assert float(row["exact"][figure]) == pytest.approx(value, rel=1e-9, abs=1e-9), figure
+            if row["stats"].get(figure) is not None:
+                assert row["stats"][figure] == pytest.approx(value, rel=1e-6, abs=1e-3), figure
+    expected = deflated(daily_returns(market, whole[order[0]]), list(ratios.values()))
+    assert told["deflated_sharpe_probability"] == pytest.approx(expected, abs=1e-6)
+    walk_by_hand(market, rules, told["walk_forward"])
+
+
+def deflated(daily: list[float], ratios: list[float]) -> float:
+    """Bailey and Lopez de Prado (2014), equation by equation, in daily terms."""
+    tries, days = [ratio / math.sqrt(365) for ratio in ratios], len(daily)
+    mean = math.fsum(daily) / days
+    moments = [math.fsum((r - mean) ** power for r in daily) / days for power in (2, 3, 4)]
+    skew, kurtosis = moments[1] / moments[0] ** 1.5, moments[2] / moments[0] ** 2
+    ratio, centre = sharpe(daily) / math.sqrt(365), math.fsum(tries) / len(tries)
+    variance = math.fsum((one - centre) ** 2 for one in tries) / (len(tries) - 1)
+    normal, gamma = NormalDist(), 0.5772156649015329
+    highest = (1 - gamma) * normal.inv_cdf(1 - 1 / len(tries)) + gamma * normal.inv_cdf(1 - 1 / (len(tries) * math.e))
+    error = math.sqrt(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2)
+    return normal.cdf((ratio - math.sqrt(variance) * highest) * math.sqrt(days - 1) / error)
+
+
+def walk_by_hand(market: Market, rules: dict[tuple[int, int, int], Rule], told: dict[str, Any]) -> None:
+    """Chosen on each fold's first candles alone, judged on the next; the judged parts lie end to end to the last."""
+
+    def index(moment: str) -> int:
+        return market.opened_at.index(int(datetime.fromisoformat(moment).timestamp() * 1000))
+
+    def scored(rule: Rule, span: dict[str, str]) -> tuple[float, Lived]:
+        first, end = index(span["first"]), index(span["last"]) + 1
+        made = lived(market, rule, first, end)
+        return sharpe(daily_returns(market, made, first)) if made.held else -math.inf, made
+
+    tested = [(index(fold["test"]["first"]), index(fold["test"]["last"])) for fold in told["folds"]]
+    assert tested[-1][1] == len(market.open) - 1
+    chain = 1.0
+    for number, fold in enumerate(told["folds"]):
+        assert index(fold["train"]["last"]) + 1 == tested[number][0]
+        assert number == 0 or tested[number][0] == tested[number - 1][1] + 1
+        trained = {which: scored(rule, fold["train"])[0] for which, rule in rules.items()}
+        best = max(trained, key=lambda which: trained[which])
+        assert tuple(fold["params"][one] for one in GRID) == best
+        assert fold["in_sample"] == pytest.approx(trained[best], rel=1e-6)
+        outside, made = scored(rules[best], fold["test"])
+        assert fold["out_of_sample"] == pytest.approx(outside, rel=1e-6)
+        growth = float(made.equity[-1]) / 1000
+        assert fold["out_of_sample_return_pct"] == pytest.approx(100 * (growth - 1), abs=1e-6)
+        chain *= growth
+    assert len(told["folds"]) == 3
+    assert told["return_pct"] == pytest.approx(100 * (chain - 1), abs=1e-6)
