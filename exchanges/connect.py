@@ -56,11 +56,12 @@ def open_public(exchange: str, at: datetime) -> MarketSource:
 
 def _exchange(exchange: str, at: datetime, credentials: Credentials | None = None) -> Exchange:
     # ccxt takes about a second to load: what opens no exchange, such as most commands, must not pay for it.
+    from exchanges.adapters.bybit_exchange import BybitExchange
     from exchanges.adapters.ccxt_exchange import CcxtExchange
     from exchanges.adapters.okx_exchange import OkxExchange
 
-    kind = OkxExchange if exchange == "okx" else CcxtExchange
-    return kind(exchange, at, credentials)
+    kinds = {"bybit": BybitExchange, "okx": OkxExchange}
+    return kinds.get(exchange, CcxtExchange)(exchange, at, credentials)
 
 
 def open_paper(wallet: SimulatedWallet, at: datetime, market_source: MarketSource | None = None) -> Exchange:

@@ -63,6 +63,10 @@ def _ask(order: Order, exchange: Exchange, actor: str, at: datetime) -> int:
 
 def adopt(order: Order, report: OrderReport, exchange: Exchange, actor: str, at: datetime) -> int:
     """Take the exchange's word: id, fills, state; final only when our fills add up to what it filled."""
+    renamed = order.exchange_order_id not in {None, report.exchange_order_id}
+    if renamed and order.state in (OrderState.OPEN, OrderState.PARTIAL, OrderState.CANCELING):
+        # Our id is unique there: it is the same order, which goes on under another number.
+        orders.transition(order, OrderState.UNKNOWN, f"goes on as {report.exchange_order_id}", actor, at)
     if order.state == OrderState.UNKNOWN:
         # That it exists is written down first: from now on no number of misses can prove its absence.
         facts: dict[str, Any] = {"exchange_order_id": report.exchange_order_id, "miss_count": 0, "first_miss_at": None}

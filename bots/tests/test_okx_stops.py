@@ -1,79 +1,24 @@
 """A stop on OKX through the whole protocol: a live run, the unmodified ccxt, and an exchange that loses answers."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from decimal import Decimal as D
 
 import pytest
 
-import bots.connect
-from bots import acting, settling, watch
 from bots.core.codes import Code
 from bots.core.order_state import OrderState as S
-from bots.models import BotRun, Decision, Fill, Order, TradeLog, TradingAccount
-from bots.orders import Cause
-from bots.tests.desk import BTC_USDT, Desk, after, buy
-from exchanges.adapters.okx_exchange import OkxExchange
-from exchanges.core.candles import to_ms
-from exchanges.core.market import Market
-from exchanges.core.orders import Balance, OrderType, Quote
-from exchanges.models import ExchangeKey
-from exchanges.testing import FakeBooks, FakeExchange
-from exchanges.tests.adapters.stop_venues import OkxVenue, in_place_of
-from exchanges.vault import Credentials
+from bots.models import Decision, Fill, TradeLog
+from bots.tests.abroad import abroad, look, price, settle, stops
+from bots.tests.desk import Desk
+from exchanges.tests.adapters.stop_venues import OkxVenue
 
-PLACE, CANCEL, SELL = "/api/v5/trade/order-algo", "/api/v5/trade/cancel-algos", "/api/v5/trade/order"
-
-
-class Okx(OkxExchange):
-    """Orders over HTTP; prices and balances of the desk."""
-
-    def __init__(self, books: FakeBooks, at: datetime) -> None:
-        super().__init__("okx", at, Credentials("the-api-key", "c2VjcmV0c2VjcmV0", "words"))
-        self._desk = FakeExchange(books, at)
-
-    def fetch_quote(self, symbol: str) -> Quote:
-        return self._desk.fetch_quote(symbol)
-
-    def fetch_balances(self) -> Mapping[str, Balance]:
-        return self._desk.fetch_balances()
-
-    def fetch_time(self) -> datetime:
-        return self._desk.fetch_time()
-
-    def markets(self) -> Mapping[str, Market]:
-        return self._desk.markets()
+PLACE, SELL = "/api/v5/trade/order-algo", "/api/v5/trade/order"
 
 
 @pytest.fixture
 def okx(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[OkxVenue]:
-    """The run has bought at 50,000; from here on its account is on OKX, and its stop wants to rest there at 47,500."""
-    BotRun.objects.update(limits={"stop_loss_pct": "5", "stop_on_exchange": True, "trailing_stop_pct": "5"})
-    acting.act(BotRun.objects.select_related("account", "account__key").get(), Cause("candle:1", "test"), buy, after(0))
-    for table in (BotRun, TradingAccount, ExchangeKey):
-        table.objects.update(exchange="okx")
-    server = OkxVenue()
-    with in_place_of("okx", server):
-        monkeypatch.setattr(bots.connect, "open_account", lambda account, at: Okx(desk.books, at))
-        server.now = to_ms(after(2))
+    with abroad(desk, monkeypatch, "okx", OkxVenue()) as server:
         yield server
-
-
-def look(at: float) -> None:
-    assert not watch.watch_positions(after(at)).faults
-
-
-def settle(at: float) -> None:
-    Order.objects.update(next_settle_at=None)
-    settling.settle_all(after(at), "test")
-
-
-def price(desk: Desk, value: int) -> None:
-    desk.books.prices[BTC_USDT.symbol] = D(value)
-
-
-def stops() -> list[Order]:
-    return list(Order.objects.filter(type=OrderType.STOP_LOSS.value).order_by("id"))
 
 
 def test_a_stop_whose_answer_was_lost_is_found_and_not_sent_again(desk: Desk, okx: OkxVenue) -> None:

@@ -239,7 +239,7 @@ def test_where_no_stop_can_rest_it_is_watched(desk: Desk, monkeypatch: pytest.Mo
         ("binance", StopStyle.LIMIT),
         ("kraken", StopStyle.MARKET),
         ("okx", StopStyle.MARKET),
-        ("bybit", StopStyle.NONE),
+        ("bybit", StopStyle.MARKET),
         ("kucoin", StopStyle.NONE),
         ("demo", StopStyle.NONE),
     ],

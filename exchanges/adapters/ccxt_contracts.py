@@ -98,6 +98,7 @@ _ROWS = (
         cancel_param="orderLinkId",
         horizon=5,
         fills_of_order=True,
+        stops=StopStyle.MARKET,
         ended=("fetch_canceled_and_closed_orders",),
         envelope=("retCode", "result"),
         fee_in_base=True,

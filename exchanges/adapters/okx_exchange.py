@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exchanges.adapters import okx_stops
-from exchanges.adapters.ccxt_exchange import CcxtExchange, in_order
+from exchanges.adapters.ccxt_exchange import in_order
 from exchanges.adapters.ccxt_reading import fill_of, report_of
 from exchanges.adapters.okx_stops import LISTS, PREFIX, Row, number_of, of_a_stop, told_of
+from exchanges.adapters.stops_apart import StopsApart
 from exchanges.core.candles import to_ms
 from exchanges.core.decimals import ZERO
-from exchanges.core.errors import ExchangeFault, InvalidRequest, OrderNotFound, Unavailable
+from exchanges.core.errors import InvalidRequest, OrderNotFound, Unavailable
 from exchanges.core.orders import FillReport, OrderReport, OrderRequest, OrderType, ReportStatus
 from exchanges.vault import Credentials
 
@@ -27,7 +28,7 @@ REMEMBERED = timedelta(hours=2)
 BEFORE = timedelta(minutes=1)
 
 
-class OkxExchange(CcxtExchange):
+class OkxExchange(StopsApart):
     """One account on OKX; all but stop orders is as everywhere."""
 
     def __init__(self, exchange: str, at: datetime, credentials: Credentials | None = None) -> None:
@@ -35,7 +36,7 @@ class OkxExchange(CcxtExchange):
         #: Numbers of the stops that the ordinary orders read so far have come from.
         self._triggered: set[str] = set()
 
-    # --- Sending and calling back ------------------------------------------------------------------
+    # --- Sending -----------------------------------------------------------------------------------
 
     def _order_params(self, order: OrderRequest) -> dict[str, Any]:
         params = super()._order_params(order)
@@ -51,20 +52,6 @@ class OkxExchange(CcxtExchange):
         if not number_of(row) or told_of(row).get("algoClOrdId") not in {None, "", ours}:
             raise Unavailable("Expected our own stop order in the answer.")
         return {**row, "id": PREFIX + number_of(row)}
-
-    def cancel_order(self, symbol: str, client_order_id: str) -> None:
-        """Orders and stops are asked: only when both say that there is no such order is that the answer."""
-        try:
-            super().cancel_order(symbol, client_order_id)
-        except (OrderNotFound, InvalidRequest, Unavailable) as fault:
-            self._cancel_stop(symbol, self._rendered(client_order_id), fault)
-
-    def _cancel_stop(self, symbol: str, ours: str, fault: ExchangeFault) -> None:
-        params = {"trigger": True, "clientOrderId": ours}
-        try:
-            self._call(lambda client: client.api.cancel_order(None, symbol, params), symbol, writing=True)
-        except OrderNotFound:
-            raise fault from None
 
     # --- Looking for one ---------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
+from exchanges import connect
 from exchanges.adapters.ccxt_contracts import CONTRACTS, contract_of, supports_live
 from exchanges.adapters.ccxt_exchange import CcxtExchange
-from exchanges.adapters.okx_exchange import OkxExchange
 from exchanges.core import errors
 from exchanges.core.errors import ExchangeFault, OrderNotFound, RateLimited, Refused, Unavailable
 from exchanges.core.orders import OrderReport, OrderRequest, OrderType, Side, StopStyle
@@ -49,8 +49,9 @@ def server() -> Iterator[VenueServer]:
 
 def account(exchange: str) -> CcxtExchange:
     cache.clear()
-    kind = OkxExchange if exchange == "okx" else CcxtExchange
-    return kind(exchange, AT, Credentials("the-api-key", "c2VjcmV0c2VjcmV0", "words"))
+    opened = connect.open_unsaved(exchange, Credentials("the-api-key", "c2VjcmV0c2VjcmV0", "words"), AT)
+    assert isinstance(opened, CcxtExchange)
+    return opened
 
 
 def place(exchange: str) -> OrderReport | dict[str, Any]:
