@@ -10,11 +10,10 @@ from django.db.models import Q
 
 from bots import connect, leases, orders, reconcile
 from bots.core import sizing
-from bots.core.codes import Code
 from bots.core.intent import Purpose
 from bots.core.order_state import OrderState
 from bots.core.risk import DEFAULT_BAND_PCT, HUNDRED, MAX_SKEW
-from bots.models import BotRun, Decision, Mode, Order
+from bots.models import BotRun, Mode, Order
 from bots.models.order import OrderQuerySet
 from bots.orders import Cause, Choose, LeaseLost, Placed
 from bots.situation import Ambient, closes_at, limits_of
@@ -26,8 +25,6 @@ from exchanges.core.orders import Quote, Side
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
-#: Between tries of an order that came to nothing.
-RETRY_EVERY = timedelta(seconds=20)
 #: An immediate entry that stands at an exchange all the same is called back after this long.
 STRAY_LIFE = timedelta(minutes=2)
 
@@ -274,22 +271,6 @@ def settle(order: Order, turn: Turn) -> None:
     """Ask what became of it; a fault is left to the next pass."""
     with suppress(ExchangeFault):
         reconcile.settle(order, turn.exchange, turn.actor, turn.now())
-
-
-def next_key(run: BotRun, key: str, at: datetime) -> str | None:
-    """The first try under the cause's own key, later ones under numbered keys; None: it was tried a moment ago."""
-    root = key.split(":retry:")[0]
-    tried = Decision.objects.filter(run=run).filter(Q(decision_key=root) | Q(decision_key__startswith=f"{root}:retry:"))
-    latest = tried.order_by("-id").first()
-    if latest is None:
-        return key
-    return f"{root}:retry:{tried.count()}" if at - latest.at >= RETRY_EVERY or _crossed(latest) else None
-
-
-def _crossed(latest: Decision) -> bool:
-    """The next try begins by calling back what stood in its way: there is nothing to wait for."""
-    denied = latest.order.reject_code if latest.order is not None else latest.code
-    return denied == Code.SELF_CROSS
 
 
 def send(turn: Turn, order: Order, ambient: Ambient) -> None:

@@ -12,10 +12,10 @@ from bots import acting, breakers, lifecycle, settling, watch
 from bots import admin_cases as admin_cases  # found by the admin through this module
 from bots import admin_drift as admin_drift  # found by the admin through this module
 from bots import admin_research as admin_research  # found by the admin through this module
+from bots import admin_risk as admin_risk  # found by the admin through this module
 from bots.admin_base import ReadOnly
 from bots.admin_switch import SwitchActions
 from bots.models import (
-    Arming,
     BotRun,
     Breaker,
     BreakerEvent,
@@ -24,7 +24,6 @@ from bots.models import (
     Fill,
     Order,
     OrderEvent,
-    RiskLimits,
     TradeLog,
     TradingAccount,
     TradingGate,
@@ -137,8 +136,8 @@ class TradingAccountAdmin(ReadOnly):
 
 @admin.register(Breaker)
 class BreakerAdmin(ReadOnly):
-    list_display = ("id", "level", "target", "mode", "name", "state", "reason", "tripped_at", "half_open_at")
-    list_filter = ("state", "name", "level", "mode")
+    list_display = ("id", "level", "target", "mode", "quote", "name", "state", "reason", "tripped_at", "half_open_at")
+    list_filter = ("state", "name", "level", "mode", "quote")
     actions = ("reset",)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -169,17 +168,6 @@ class CapitalEntryAdmin(ReadOnly):
     list_select_related = ("run", "account")
 
 
-@admin.register(Arming)
-class ArmingAdmin(ReadOnly):
-    list_display = ("id", "key", "user", "by", "armed_at", "expires_at", "dropped_at", "drop_reason")
-    list_select_related = ("key", "user")
-
-
 @admin.register(TradingGate)
 class TradingGateAdmin(ReadOnly):
     list_display = ("level", "target", "state", "reason", "actor", "changed_at")
-
-
-@admin.register(RiskLimits)
-class RiskLimitsAdmin(ReadOnly):
-    list_display = ("level", "target", "limits", "changed_at")

@@ -8,7 +8,7 @@ from django.db.models import Max, Q
 
 from accounts import audit
 from accounts.core.keyring import Undecryptable
-from bots import breakers
+from bots import breakers, joint_breakers
 from bots.ledger import position_of
 from bots.models import BotRun, EquityPoint, Mode, RunPosition
 from bots.situation import limits_of_all
@@ -31,19 +31,23 @@ def assess_risk(at: datetime) -> int:
     limits = limits_of_all(runs)
     points: list[EquityPoint] = []
     rows: list[RunPosition] = []
+    profits: dict[int, Decimal | None] = {}
     for run in runs:
         price = _price(run, prices, at)
         if price is None and run.held > 0:
+            profits[run.pk] = None
             continue
-        equity = run.capital + position_of(run.position).profit(price or Decimal(0))
-        breakers.assess_run(run, run.position, limits[run.pk][0], at)
+        profit = profits[run.pk] = position_of(run.position).profit(price or Decimal(0))
+        equity = run.capital + profit
+        breakers.assess_run(run, run.position, limits[run.pk].run, at)
         if _remember(run.position, equity, at):
             rows.append(run.position)
         if run.pk not in last_points or at - last_points[run.pk] >= POINT_EVERY:
             points.append(EquityPoint(run=run, at=at, equity=equity))
-    for (user_id, mode), of_user in {(run.user_id, run.mode): limits[run.pk][1] for run in runs}.items():
+    for (user_id, mode), of_user in {(run.user_id, run.mode): limits[run.pk].user for run in runs}.items():
         breakers.assess_user(user_id, mode, of_user, at)
     RunPosition.objects.bulk_update(rows, ["peak_equity", "day", "day_start_equity"], batch_size=500)
+    joint_breakers.assess_all([(run, limits[run.pk].user, limits[run.pk].key) for run in runs], profits, at)
     EquityPoint.objects.bulk_create(points, batch_size=500)
     return len(runs)
 

@@ -1,7 +1,7 @@
 """Circuit breakers in the database: folded from the closed trades, written when risk is assessed, reset by a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from bots.core import breaker as core
 from bots.core.breaker import Books, ClosedTrade, Name, State
 from bots.core.codes import Code
 from bots.core.intent import Purpose
+from bots.core.joint import JOINT, Mark, begun_anew
 from bots.core.limits import Limits
 from bots.models import BotRun, Breaker, BreakerEvent, Decision, Level, Order, RunPosition, TradeLog
 from bots.models.run import BotRunQuerySet
@@ -44,16 +45,35 @@ def facts(row: Breaker) -> core.Breaker:
     return core.Breaker(Name(row.name), State(row.state), row.reason, row.tripped_at, row.half_open_at, row.since)
 
 
-def standing(run: BotRun, limits: Limits, of_user: Limits, books: Books, at: datetime) -> tuple[core.Breaker, ...]:
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The limits that a run's breakers go by: its own, tightest of all levels; its user's; its key's."""
+
+    run: Limits
+    user: Limits = field(default_factory=Limits)
+    key: Limits = field(default_factory=Limits)
+
+    def at(self, level: str) -> Limits:
+        return {Level.RUN: self.run, Level.USER: self.user, Level.KEY: self.key}[Level(level)]
+
+
+def standing(run: BotRun, stated: Stated, books: Books, at: datetime) -> tuple[core.Breaker, ...]:
     """Every breaker that speaks for an entry of the run now, trades that nobody has assessed yet included."""
     found = []
-    speaking = Q(level=Level.RUN, target=run.pk) | Q(level=Level.USER, target=run.user_id, mode=run.mode)
+    above = Q(level=Level.USER, target=run.user_id) | Q(level=Level.KEY, target=run.key_id or 0)
+    speaking = Q(level=Level.RUN, target=run.pk) | Q(above, mode=run.mode, quote__in=("", run.quote))
     for row in Breaker.objects.filter(speaking):
-        own = limits if row.level == Level.RUN else of_user
+        own = stated.at(row.level)
         if Name(row.name) in core.switched_on(own):
-            now = core.as_of(_folded(row, own, books)[0], at)
+            folded = facts(row) if _is_joint(row) else _folded(row, own, books)[0]
+            now = core.as_of(folded, at)
             found.append(replace(now, on_trial=now.state is State.HALF_OPEN and _on_trial(row, now, run)))
     return tuple(found)
+
+
+def _is_joint(row: Breaker) -> bool:
+    """Whether it goes by what all runs of its scope lost together, as it was last assessed."""
+    return row.level != Level.RUN and Name(row.name) in JOINT
 
 
 def _take_turns(row: Breaker) -> None:
@@ -67,8 +87,14 @@ def _take_turns(row: Breaker) -> None:
 
 def runs_under(row: Breaker) -> BotRunQuerySet:
     """The runs whose trades a breaker judges."""
-    runs = BotRun.objects.filter(mode=row.mode)
-    return runs.filter(pk=row.target) if row.level == Level.RUN else runs.filter(user_id=row.target)
+    runs = BotRun.objects.filter(mode=row.mode, **({"quote": row.quote} if row.quote else {}))
+    match row.level:
+        case Level.RUN:
+            return runs.filter(pk=row.target)
+        case Level.KEY:
+            return runs.filter(key_id=row.target)
+        case _:
+            return runs.filter(user_id=row.target)
 
 
 def _on_trial(row: Breaker, now: core.Breaker, run: BotRun) -> bool:
@@ -158,24 +184,33 @@ def _assess(
 ) -> None:
     if not names:
         return
-    known = {row.name: row for row in Breaker.objects.filter(level=level, target=target, mode=mode, name__in=names)}
-    missing = [name for name in names if name.value not in known]
-    new = {"level": level, "target": target, "mode": mode, "since": at - LOOK_BACK, "changed_at": at}
-    Breaker.objects.bulk_create(
-        [Breaker(name=name.value, changed_by=ASSESSOR, **new) for name in missing], ignore_conflicts=True
-    )
-    for row in [*known.values(), *Breaker.objects.filter(level=level, target=target, mode=mode, name__in=missing)]:
+    for row in rows_of(level, target, mode, names, at):
         after, through = _folded(row, limits, books)
         after = core.as_of(after, at)
         if (after, through) != (facts(row), row.through):
-            _keep(row, after, through, ASSESSOR, at)
+            keep(row, after, through, ASSESSOR, at)
 
 
-def _keep(row: Breaker, after: core.Breaker, through: int, actor: str, at: datetime) -> bool:
-    """Compare-and-swap: whoever judged the same trades first stands."""
+def rows_of(
+    level: Level, target: int, mode: str, names: Sequence[Name], at: datetime, quote: str = ""
+) -> list[Breaker]:
+    """The breakers of these names, made where there is none yet."""
+    scope = {"level": level, "target": target, "mode": mode, "quote": quote}
+    known = {row.name: row for row in Breaker.objects.filter(name__in=names, **scope)}
+    missing = [name for name in names if name.value not in known]
+    new = {**scope, "since": at - LOOK_BACK, "changed_at": at, "changed_by": ASSESSOR}
+    Breaker.objects.bulk_create([Breaker(name=name.value, **new) for name in missing], ignore_conflicts=True)
+    return [*known.values(), *(Breaker.objects.filter(name__in=missing, **scope) if missing else ())]
+
+
+def keep(row: Breaker, after: core.Breaker, through: int, actor: str, at: datetime, mark: Mark | None = None) -> bool:
+    """Compare-and-swap: whoever judged the same trades, or the same sum, first stands."""
+    mark = mark or Mark(row.mark, row.mark_day)
     with transaction.atomic():
         unchanged = Breaker.objects.filter(pk=row.pk, state=row.state, through=row.through, since=row.since)
-        changed = unchanged.update(
+        changed = unchanged.filter(mark=row.mark, mark_day=row.mark_day).update(
+            mark=mark.value,
+            mark_day=mark.day,
             state=after.state.value,
             reason=after.reason[:300],
             tripped_at=after.tripped_at,
@@ -207,7 +242,8 @@ def reset(row: Breaker, reason: str, at: datetime, actor: Actor) -> Breaker:
             raise NothingToReset(f"The breaker {row.name} is closed.")
         judged = TradeLog.objects.filter(run__in=runs_under(row)).order_by("-id").values_list("pk", flat=True).first()
         after = replace(core.reset(facts(row), at), reason=reason.strip())
-        _keep(row, after, judged or 0, str(actor), at)
+        mark = begun_anew(Name(row.name), at) if _is_joint(row) else None
+        keep(row, after, judged or 0, str(actor), at, mark)
         if row.level == Level.RUN:
             _begin_anew(row, at)
         audit.record(actor, "breaker.reset", f"{row.level}:{row.target}", at=at, name=row.name, reason=reason.strip())

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from bots import breakers
+from bots.breakers import Stated
 from bots.core.intent import Purpose
 from bots.core.limits import Limits, parse_limits, tightest
 from bots.core.order_state import OrderState
@@ -72,15 +73,14 @@ def limits_of(run: BotRun) -> Limits:
     return tightest([run.own_limits, *(parse_limits(limits) for limits in above)])
 
 
-def limits_of_all(runs: Sequence[BotRun]) -> dict[int, tuple[Limits, Limits]]:
-    """(the run's limits, those of its user and the platform alone) per run, in one statement for any number of them."""
+def limits_of_all(runs: Sequence[BotRun]) -> dict[int, Stated]:
+    """Per run its limits, those of its user and the platform, and its key's; in one statement for all runs."""
     stated = {(row.level, row.target): parse_limits(row.limits) for row in RiskLimits.objects.all()}
-    found: dict[int, tuple[Limits, Limits]] = {}
+    found: dict[int, Stated] = {}
     for run in runs:
         names = [(Level.PLATFORM, 0), (Level.USER, run.user_id), (Level.KEY, run.key_id or 0), (Level.RUN, run.pk)]
-        above = [stated[name] for name in names if name in stated]
-        of_user = [stated[name] for name in names[:2] if name in stated]
-        found[run.pk] = tightest([run.own_limits, *above]), tightest(of_user)
+        platform, user, key, own = (stated.get(name, Limits()) for name in names)
+        found[run.pk] = Stated(tightest([run.own_limits, platform, user, key, own]), tightest([platform, user]), key)
     return found
 
 
@@ -175,47 +175,64 @@ def situation(
     """
     position = position_of(row)
     holding = position.amount > 0
-    price = ambient.quote.price_for(Side.SELL if holding else Side.BUY)
-    equity = run.capital + position.profit(ambient.quote.bid)
-    gate, level, reason = worst_gate(run)
-    limits, of_user = limits_of_all([run])[run.pk]
-    books = breakers.books_of(run, row, at)
+    stated = limits_of_all([run])[run.pk]
     recent = Order.objects.filter(run=run, planned_at__gt=at - timedelta(minutes=1), planned_at__lte=at)
-    same_day = row.day == at.date() and row.day_start_equity is not None
     return Situation(
         at=at,
         market=market,
-        limits=limits,
+        limits=stated.run,
         position=position,
-        price=price,
-        cash=run.capital + position.cash,
-        ask=ambient.quote.price_for(Side.BUY),
+        price=ambient.quote.price_for(Side.SELL if holding else Side.BUY),
         stakes=stakes_of(run) if holding and not ambient.lines else (),
         lots={line: lot.amount for line, lot in lots_of(run).items()} if ambient.lines else {},
-        bid=ambient.quote.bid,
-        equity=equity,
-        peak_equity=max(row.peak_equity or run.capital, equity),
-        day_start_equity=row.day_start_equity if same_day and row.day_start_equity is not None else equity,
-        free=ambient.free_quote,
         exposure=exposure_of_others(run),
         orders_last_minute=recent.count(),
-        loss_streak=row.loss_streak,
-        last_loss_at=row.last_loss_at,
-        gate=gate,
-        gate_reason=f"{reason} ({level})" if level else "",
-        permit=permit(run, at),
-        paused=run.status in (Status.PAUSED, Status.STOPPING),
-        stale=ambient.stale,
-        skew=ambient.skew,
-        exchange_at=ambient.exchange_at,
-        maintenance=ambient.maintenance,
         candle_closes_at=candle and closes_at(run, candle),
-        held_by_case=level == Level.ACCOUNT,
-        key_unbound=run.mode == Mode.LIVE and run.key is not None and run.key.ip_restricted is False,
-        banned_until=run.account.banned_until,
-        breakers=breakers.standing(run, limits, of_user, books, at),
+        breakers=breakers.standing(run, stated, breakers.books_of(run, row, at), at),
+        **_money(run, row, ambient.quote, at),
+        **_permission(run, at),
+        **_seen(ambient),
         **orders_in_flight(run, market, at),
     )
+
+
+def _money(run: BotRun, row: RunPosition, quote: Quote, at: datetime) -> dict[str, Any]:
+    position = position_of(row)
+    equity = run.capital + position.profit(quote.bid)
+    same_day = row.day == at.date() and row.day_start_equity is not None
+    return {
+        "cash": run.capital + position.cash,
+        "equity": equity,
+        "peak_equity": max(row.peak_equity or run.capital, equity),
+        "day_start_equity": row.day_start_equity if same_day else equity,
+        "loss_streak": row.loss_streak,
+        "last_loss_at": row.last_loss_at,
+    }
+
+
+def _permission(run: BotRun, at: datetime) -> dict[str, Any]:
+    gate, level, reason = worst_gate(run)
+    return {
+        "gate": gate,
+        "gate_reason": f"{reason} ({level})" if level else "",
+        "held_by_case": level == Level.ACCOUNT,
+        "permit": permit(run, at),
+        "paused": run.status in (Status.PAUSED, Status.STOPPING),
+        "key_unbound": run.mode == Mode.LIVE and run.key is not None and run.key.ip_restricted is False,
+        "banned_until": run.account.banned_until,
+    }
+
+
+def _seen(ambient: Ambient) -> dict[str, Any]:
+    return {
+        "bid": ambient.quote.bid,
+        "ask": ambient.quote.price_for(Side.BUY),
+        "free": ambient.free_quote,
+        "stale": ambient.stale,
+        "skew": ambient.skew,
+        "exchange_at": ambient.exchange_at,
+        "maintenance": ambient.maintenance,
+    }
 
 
 def snapshot(now: Situation) -> dict[str, str]:

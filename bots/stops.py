@@ -7,7 +7,7 @@ back and what is held is sold at the market, by the same step that comes before 
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from bots import acting, connect, orders, reconcile
+from bots import acting, connect, orders, reconcile, retries
 from bots.core import protection, sizing
 from bots.core.codes import Code
 from bots.core.decision import Decided, judged
@@ -98,7 +98,8 @@ def _shut(run: BotRun, at: datetime) -> bool:
 def _put(run: BotRun, stop: Stop, instead_of: Order | None, at: datetime) -> None:
     """One turn: what stands is called back and settled, then the new one is decided on what is held by then."""
     since = f"{run.position.opened_at:%Y%m%dT%H%M%S}" if run.position.opened_at else "0"
-    key = acting.next_key(run, f"{KEY}{since}:{plain(stop.price)}", at)
+    # Another amount at the same level is another cause: it does not wait as a second try would.
+    key = retries.next_key(run, f"{KEY}{since}:{plain(stop.price)}:{plain(run.position.amount)}", at)
     if key is None:
         return
     with acting.turn_at(run, at) as turn:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from bots import acting, connect, lifecycle, stops
+from bots import acting, connect, lifecycle, retries, stops
 from bots.acting import Moment
 from bots.core import protection, sizing
 from bots.core.codes import MEANING, Code
@@ -152,7 +152,7 @@ def _code_of(decision: Decision) -> Code:
 
 def _again(run: BotRun, wish: Wish, at: datetime) -> Wish | None:
     """Not too often, and each try under a key of its own."""
-    key = acting.next_key(run, wish.key, at)
+    key = retries.next_key(run, wish.key, at)
     return None if key is None else replace(wish, key=key)
 
 

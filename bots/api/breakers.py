@@ -29,9 +29,10 @@ class BreakerEventOut(Answer):
 
 class BreakerOut(Answer):
     id: int
-    level: Literal["user", "run"]
+    level: Literal["user", "key", "run"]
     target: int
     mode: Literal["paper", "live"]
+    quote: str = Field(description="Of which runs money is summed up; empty where none is.")
     symbol: str
     name: str
     code: str

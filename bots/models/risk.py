@@ -64,7 +64,7 @@ class Arming(models.Model):
 
     key = models.ForeignKey(ExchangeKey, on_delete=models.PROTECT, related_name="armings")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    by = models.CharField(max_length=16, help_text="page or console")
+    by = models.CharField(max_length=16, help_text="page, admin or console")
     armed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     dropped_at = models.DateTimeField(null=True)

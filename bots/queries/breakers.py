@@ -12,6 +12,7 @@ from bots import breakers
 from bots.core import breaker as core
 from bots.core.breaker import State
 from bots.models import BotRun, Breaker, BreakerEvent, Level
+from exchanges.models import ExchangeKey
 
 MOST_EVENTS = 20
 
@@ -33,6 +34,7 @@ class BreakerView:
     level: str
     target: int
     mode: str
+    quote: str
     symbol: str
     name: str
     code: str
@@ -75,9 +77,10 @@ def breaker_of(user: User | None, breaker_id: int, at: datetime) -> BreakerView:
 def _speaking(user: User | None) -> QuerySet[Breaker]:
     runs = BotRun.objects.exclude(status="stopped")
     if user is None:
-        return Breaker.objects.filter(Q(level=Level.USER) | Q(level=Level.RUN, target__in=runs.values("pk")))
+        return Breaker.objects.filter(~Q(level=Level.RUN) | Q(level=Level.RUN, target__in=runs.values("pk")))
     own = Q(level=Level.RUN, target__in=runs.for_user(user).values("pk"))
-    return Breaker.objects.filter(own | Q(level=Level.USER, target=user.pk))
+    keys = ExchangeKey.objects.for_user(user).values("pk")
+    return Breaker.objects.filter(own | Q(level=Level.USER, target=user.pk) | Q(level=Level.KEY, target__in=keys))
 
 
 def _view(row: Breaker, symbols: dict[int, str], events: Sequence[BreakerEventView], at: datetime) -> BreakerView:
@@ -88,6 +91,7 @@ def _view(row: Breaker, symbols: dict[int, str], events: Sequence[BreakerEventVi
         level=row.level,
         target=row.target,
         mode=row.mode,
+        quote=row.quote,
         symbol=symbols.get(row.target, "") if row.level == Level.RUN else "",
         name=row.name,
         code=core.CODE[now.name].value,

@@ -99,7 +99,7 @@ def test_a_trade_that_nobody_assessed_counts_in_the_next_decision(alice: User, f
     row = Breaker.objects.get(target=run.pk, name="low_profit")
     before = Breaker.objects.filter(pk=row.pk)
     before.update(state="closed", tripped_at=None, through=0, reason="")
-    (standing,) = breakers.standing(run, limits, Limits(), books, falling.closes(6))
+    (standing,) = breakers.standing(run, breakers.Stated(limits), books, falling.closes(6))
     assert standing.state is State.OPEN
     row.refresh_from_db()
     assert row.state == State.CLOSED
@@ -108,14 +108,14 @@ def test_a_trade_that_nobody_assessed_counts_in_the_next_decision(alice: User, f
 def test_a_limit_that_was_taken_back_denies_nothing(alice: User, falling: Stage) -> None:
     run, row = tripped(alice, falling)
     assert row.state == State.OPEN
-    assert breakers.standing(run, Limits(), Limits(), Books(D(1000)), falling.closes(6)) == ()
+    assert breakers.standing(run, breakers.Stated(Limits()), Books(D(1000)), falling.closes(6)) == ()
 
 
 def test_time_makes_it_half_open_and_the_trial_decides(alice: User, falling: Stage) -> None:
     run, row = tripped(alice, falling)
     limits = Limits(max_loss_streak=2)
     tomorrow = falling.closes(5) + timedelta(days=1)
-    (now,) = breakers.standing(run, limits, Limits(), Books(D(1000)), tomorrow)
+    (now,) = breakers.standing(run, breakers.Stated(limits), Books(D(1000)), tomorrow)
     assert (now.state, now.on_trial) == (State.HALF_OPEN, False)
     run.refresh_from_db()
     breakers.assess_run(run, run.position, limits, tomorrow)

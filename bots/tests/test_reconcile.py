@@ -345,13 +345,3 @@ def test_the_horizon_covers_signature_clock_and_lag() -> None:
     assert timedelta(seconds=13) <= absence.HORIZON
     assert absence.MISSES_NEEDED >= 3
     assert timedelta(seconds=2) <= absence.MISS_SPACING
-
-
-@pytest.mark.nightly
-def test_ten_thousand_clean_passes_raise_no_alarm(desk: Desk) -> None:
-    for turn in range(100):
-        order = desk.sent(buy if turn % 2 == 0 else sell, at=turn * 700, key=f"candle:{turn}")
-        settle(desk, order, turn * 700 + 1)
-        assert order.state == S.FILLED
-        assert sum(compare(desk, turn * 700 + 6 * (index + 1)).mismatches for index in range(100)) == 0
-    assert not Incident.objects.exists()

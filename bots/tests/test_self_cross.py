@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from bots import acting, tick, watch
+from bots import acting, retries, tick, watch
 from bots.core.codes import Code
 from bots.core.order_state import OrderState as S
 from bots.models import BotRun, Decision, Order, RunPosition, Status
@@ -91,7 +91,7 @@ def test_an_exit_that_nobody_cleared_the_way_for_is_told_and_tried_again_at_once
     denied = held.place(sell, 60, "candle:2")
     assert (denied.order, denied.decision and denied.decision.code) == (None, Code.SELF_CROSS)
     run = loaded(held.run)
-    assert acting.next_key(run, "candle:2", after(61)) == "candle:2:retry:1"
+    assert retries.next_key(run, "candle:2", after(61)) == "candle:2:retry:1"
     assert leave(held, 61, "candle:2:retry:1").order is not None
     met.refresh_from_db()
     assert (met.state, held.held() < D("0.0001")) == (S.CANCELED, True)
@@ -102,7 +102,7 @@ def test_an_exit_that_the_claim_denied_for_it_is_tried_again_at_once(held: Desk)
     other_buy(held, PRICE - 1)
     assert not held.claim(order, 60)
     assert (order.state, order.reject_code) == (S.DENIED, Code.SELF_CROSS)
-    assert acting.next_key(loaded(held.run), "candle:2", after(61)) == "candle:2:retry:1"
+    assert retries.next_key(loaded(held.run), "candle:2", after(61)) == "candle:2:retry:1"
 
 
 def test_an_entry_yields_whatever_becomes_of_the_other(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from accounts.models import User
 from bots import acting, gates, lifecycle, rounds, settling, stops, watch
 from bots.core.codes import Code
 from bots.core.order_state import OrderState as S
-from bots.models import BotRun, Decision, Level, Order, Status, TradeLog
+from bots.models import BotRun, Decision, Level, Order, RunPosition, Status, TradeLog
 from bots.orders import Cause
 from bots.testing import Stage, scripted_candles, staged, start_run
 from bots.tests.desk import BTC_USDT, Desk, after, buy
@@ -169,14 +169,16 @@ def test_the_end_of_a_run_takes_its_stop_away(desk: Desk) -> None:
     assert (the_stop().state, BotRun.objects.get().status) == (S.CANCELED, Status.STOPPED)
 
 
-def test_the_amount_follows_what_is_held(desk: Desk) -> None:
+def test_the_amount_follows_what_is_held_as_soon_as_a_stop_may_move(desk: Desk) -> None:
     holding(desk)
+    whole = RunPosition.objects.get().amount
+    # So far only a part of the entry is booked.
+    RunPosition.objects.update(amount=D("0.01"))
     look(2)
-    Order.objects.filter(pk=the_stop().pk).update(amount=D("0.01"))
-    # The same level was asked for a moment ago: until it can be put again, the old one stays.
-    look(10)
+    RunPosition.objects.update(amount=whole)
+    look(6)
     assert the_stop().state == S.OPEN
-    look(23)
+    look(8)
     assert [(order.state, order.amount) for order in stop_orders()] == [(S.CANCELED, D("0.01")), (S.OPEN, D("0.01996"))]
 
 

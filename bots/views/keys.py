@@ -35,8 +35,7 @@ def key_arm(request: HttpRequest, key_id: int) -> HttpResponse:
     """Behind a fresh second factor and a typed phrase: permission to trade real money for a week."""
     user, at = user_of(request), timezone.now()
     key = found_or_404(lambda: queries.key_of(user, key_id))
-    phrase = f"trade live with {key.api_key_hint}"
-    form = ArmForm(request.POST or None, expected=phrase)
+    form = ArmForm(request.POST or None, expected=arming.phrase_of(key))
     if request.method == "POST" and form.is_valid():
         try:
             armed = arming.arm(key, "page", at, actor_of(request))
