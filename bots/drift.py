@@ -17,7 +17,6 @@ from bots.core.backtest import NoCandles, signals_from
 from bots.core.backtest_touch import protects
 from bots.core.drift import compare
 from bots.core.drift_terms import DRIFT_VERSION, Drift, Lived, Tape, as_document
-from bots.core.limits import Limits
 from bots.models import BotRun, DriftReport, JobState
 from bots.models.drift import first_day, last_day
 from bots.queries import drift_day
@@ -30,8 +29,6 @@ from exchanges.core.candles import Candles, timeframe_ms, to_ms
 from exchanges.core.decimals import from_float, plain
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol
 from strategies import queries as strategies
-from strategies.core.plan import Grid
-from strategies.core.signals import Signals
 
 #: Days of one user that wait or run at a time: nobody's backlog stands in front of the others' nights.
 QUOTA: Final = 20
@@ -46,8 +43,6 @@ RETRY_AFTER: Final = timedelta(hours=6)
 MOST_DOWNLOADED: Final = 100_000
 #: Between two signs of life: a report of a day of seconds may take minutes.
 PULSE: Final = timedelta(seconds=10)
-GRID: Final = "This strategy works several orders at once; such a day is not compared yet."
-RESTING: Final = "Its entries rest at a limit until the market comes to them; such a day is not compared yet."
 Clock = Callable[[], datetime]
 
 
@@ -198,9 +193,6 @@ def carry_out(work: Work) -> dict[str, Any]:
     work.pulse()
     signals = strategy.signals(candles)
     known = {"data_sha256": data_sha256(candles), "engine": DRIFT_VERSION}
-    limits = limits_of(row.run)
-    if why := not_replayed(signals, limits):
-        return {**known, "note": why}
     first = _first(row.run, row.day, candles)
     if first >= len(candles):
         return {**known, "note": "The bot decided on no candle of that day."}
@@ -208,17 +200,10 @@ def carry_out(work: Work) -> dict[str, Any]:
         candles=candles[first - 1 :],
         signals=signals_from(signals, first - 1),
         market=market_data.market(row.run.exchange, row.run.symbol, at),
-        limits=limits,
+        limits=limits_of(row.run),
         step_ms=timeframe_ms(row.run.timeframe),
     )
     return {**known, **_told(compare(_with_highest(lived, candles, first), tape, work.pulse))}
-
-
-def not_replayed(signals: Signals, limits: Limits) -> str:
-    """Why such a day is not compared; empty when it is."""
-    if isinstance(signals.plan, Grid):
-        return GRID
-    return RESTING if limits.entries_rest else ""
 
 
 def _told(found: Drift) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class LegOut(Answer):
     code: str
     order: int | None
     state: str
+    leg: str = Field("", description="Of a grid the line that it worked, the lowest being grid:0; else its part.")
 
 
 class DriftRowOut(Answer):

@@ -11,6 +11,7 @@ import numpy as np
 
 from bots.core.codes import MEANING, Code
 from bots.core.drift_terms import Cause, Heard, Lived, LiveOrder, Tape
+from bots.core.intent import line_of
 from bots.core.order_state import OrderState
 from exchanges.core.candles import from_ms, to_ms
 from exchanges.core.decimals import from_float, plain
@@ -104,10 +105,13 @@ class Evidence:
                     return {"indicator": name, "recorded": told, "stored": None if np.isnan(now) else now}
         return {}
 
-    def missed(self, slot: int) -> Finding:
-        """Why the signal on the candle before this one did not become a trade."""
+    def missed(self, slot: int, line: int | None = None) -> Finding:
+        """Why the signal on the candle before this one did not become a trade; of a grid, at this line."""
         candle = self.opened(slot - 1)
-        failed = [order for order in self.lived.orders if order.candle == candle and not order.fills]
+        failed = [
+            order for order in self.lived.orders
+            if order.candle == candle and not order.fills and line_of(order.leg) == line
+        ]  # fmt: skip
         rows = self.rows.get(candle, [])
         wish = next((row for row in rows if row.action != "HOLD" and row.code not in ORDERED), None)
         waited = next((row for row in rows if row.code in DOWN), None)
@@ -118,17 +122,24 @@ class Evidence:
             return self._wish(wish, candle)
         if failed:
             return self.failed(failed[0])
+        if self.tape.signals.plan is not None and rows and rows[0].at - candle - self.step > PROMPT:
+            # While it holds, a further stake or line that was missed is told as a candle on which it held.
+            return self._late(rows[0].at, candle, rows[0].code, "The candle was seen late.")
         return self._held(rows[0], slot - 1) if rows else self._nothing(candle)
 
     def _wish(self, row: Heard, candle: datetime) -> Finding:
         if row.code != Code.DATA_STALE:
             return of_code(row.code, row.reason)
+        return self._late(row.at, candle, row.code, row.reason)
+
+    def _late(self, at: datetime, candle: datetime, code: str, why: str) -> Finding:
+        """A candle was seen at that instant: because nobody was at work, or because it came late."""
         closed = candle + self.step
-        late = {"seconds_late": (row.at - closed).total_seconds()}
-        silence = self.silence(closed) if row.at - closed > PROMPT else None
+        late = {"seconds_late": (at - closed).total_seconds()}
+        silence = self.silence(closed) if at - closed > PROMPT else None
         if silence is not None:
-            return Finding(Cause.OUTAGE, _silent(silence), row.code, late)
-        return Finding(Cause.LATE_DATA, row.reason, row.code, late)
+            return Finding(Cause.OUTAGE, _silent(silence), code, late)
+        return Finding(Cause.LATE_DATA, why, code, late)
 
     def _held(self, row: Heard, index: int) -> Finding:
         """It looked, and saw no signal."""

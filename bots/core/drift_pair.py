@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bots.core.drift_causes import Evidence, Finding
+from bots.core.drift_state import Act, Deed, Place, State, after
 from bots.core.drift_terms import Cause, LiveOrder
-from bots.core.drift_walk import Act, Place, State, Walk, after
+from bots.core.drift_walk import Walk
+from bots.core.intent import line_of
 from bots.core.position import FillFact
 from exchanges.core.decimals import ZERO, from_float, storable
 from exchanges.core.orders import Side
@@ -33,8 +35,17 @@ class Met:
     place: Place
     before: State
     act: Act
+    fact: FillFact
     order: LiveOrder
     fills: Sequence[FillFact]
+
+    @property
+    def sized_before(self) -> bool:
+        """It rested, or works a line: its amount does not follow from the price of this place."""
+        return self.act.waited or line_of(self.act.leg) is not None
+
+    def deed(self, facts: Sequence[FillFact]) -> Deed:
+        return self.act.deed._replace(facts=tuple(facts))
 
     @property
     def filled(self) -> Decimal:
@@ -75,11 +86,12 @@ def _steps(
     walk: Walk, evidence: Evidence, met: Met, amount: Decimal
 ) -> list[tuple[Finding, Sequence[FillFact] | None]]:
     """(what differs, the fills with all differences so far); None: those of the run itself."""
-    side, candle = met.act.fact.side, met.place[0]
+    side, candle = met.fact.side, met.place[0]
+    maker = met.act.maker
     found: list[tuple[Finding, Sequence[FillFact] | None]] = []
-    if met.price != met.act.fact.price or amount != met.act.fact.amount:
-        found.append((_price(evidence, met), [walk.fact(side, amount, met.price, candle)]))
-    charged = [walk.fact(side, fill.amount, fill.price, candle) for fill in met.fills]
+    if met.price != met.fact.price or amount != met.fact.amount:
+        found.append((_price(evidence, met), [walk.fact(side, amount, met.price, candle, maker=maker)]))
+    charged = [walk.fact(side, fill.amount, fill.price, candle, maker=maker) for fill in met.fills]
     if met.filled != amount:
         found.append((_amount(walk, met, amount), charged))
     fee = _fee(walk, met, charged)
@@ -89,20 +101,20 @@ def _steps(
 
 
 def _end(walk: Walk, met: Met, facts: Sequence[FillFact]) -> Decimal:
-    return walk.final(walk.apply(met.before, met.place, facts, met.act.code), after(met.place))
+    return walk.final(walk.apply(met.before, met.place, met.deed(facts)), after(met.place))
 
 
 def _amount_at_that_price(walk: Walk, met: Met) -> Decimal:
     """What the replay would have asked for at the price that the run saw."""
-    if met.act.fact.side is Side.SELL or met.order.amount == met.act.fact.amount:
-        return met.act.fact.amount
+    if met.sized_before or met.fact.side is Side.SELL or met.order.amount == met.fact.amount:
+        return met.fact.amount
     seen = walk.intended(met.before, met.place[0], met.order.price)
-    return met.order.amount if seen == met.order.amount else met.act.fact.amount
+    return met.order.amount if seen == met.order.amount else met.fact.amount
 
 
 def _price(evidence: Evidence, met: Met) -> Finding:
-    ours, theirs = met.act.fact.price, met.price
-    worse = theirs - ours if met.act.fact.side is Side.BUY else ours - theirs
+    ours, theirs = met.fact.price, met.price
+    worse = theirs - ours if met.fact.side is Side.BUY else ours - theirs
     facts: dict[str, Any] = {"slippage_bps": round(float(worse / ours * TEN_THOUSAND), 4)}
     if met.order.price not in (ours, theirs):
         facts["price_seen"] = met.order.price
@@ -110,9 +122,8 @@ def _price(evidence: Evidence, met: Met) -> Finding:
     if "recorded_close" in changed and _as_large(changed, theirs, ours):
         why = "The candle in which it was filled is stored otherwise than it was seen."
         return Finding(Cause.LATE_DATA, why, facts={**facts, **changed})
-    better = "worse" if worse > 0 else "better"
-    return Finding(Cause.PRICE, f"Filled {abs(facts['slippage_bps']):g} bps {better} than at the candle's open.",
-                   facts=facts)  # fmt: skip
+    better, where = "worse" if worse > 0 else "better", "its limit" if met.act.maker else "the candle's open"
+    return Finding(Cause.PRICE, f"Filled {abs(facts['slippage_bps']):g} bps {better} than at {where}.", facts=facts)
 
 
 def _as_large(changed: Mapping[str, Any], theirs: Decimal, ours: Decimal) -> bool:
@@ -124,7 +135,7 @@ def _as_large(changed: Mapping[str, Any], theirs: Decimal, ours: Decimal) -> boo
 def _amount(walk: Walk, met: Met, amount: Decimal) -> Finding:
     order = met.order
     facts = {"asked": order.amount, "filled": met.filled, "replayed": amount}
-    if order.amount == amount and met.filled < order.amount:
+    if met.filled < order.amount and (met.sized_before or order.amount == amount):
         return Finding(Cause.PARTIAL_FILL, f"Of {order.amount:f} only {met.filled:f} were filled.", facts=facts)
     if _by_free_money(walk, met):
         told = "The account's free money, less what is kept back for the price to move, was less than the bot's."
@@ -135,14 +146,14 @@ def _amount(walk: Walk, met: Met, amount: Decimal) -> Finding:
 
 
 def _by_free_money(walk: Walk, met: Met) -> bool:
-    if met.order.free is None or met.act.fact.side is Side.SELL:
+    if met.sized_before or met.order.free is None or met.fact.side is Side.SELL:
         return False
     return walk.intended(met.before, met.place[0], met.order.price, free=met.order.free) == met.order.amount
 
 
 def _by_fee(walk: Walk, met: Met) -> bool:
     """Whether the order was as large as the fee that was charged leaves room for."""
-    if met.act.fact.side is Side.SELL:
+    if met.sized_before or met.fact.side is Side.SELL:
         return False
     rate = from_float(round(float(_charged(walk, met.fills) / (met.price * met.filled)), 6))
     then = replace(walk.tape.market, taker_fee=rate)
@@ -161,8 +172,11 @@ def _fee(walk: Walk, met: Met, charged: Sequence[FillFact]) -> Finding | None:
     assets = {fill.fee_asset for fill in met.fills}, {fill.fee_asset for fill in charged}
     if assets[0] == assets[1] and abs(theirs - ours) <= max(FEE_ROUNDING, ours * FEE_SHARE):
         return None
-    notional = met.price * met.filled
-    rate, market_rate = round(float(theirs / notional), 8), float(walk.tape.market.taker_fee)
+    notional, market = met.price * met.filled, walk.tape.market
+    rate, market_rate = (
+        round(float(theirs / notional), 8),
+        float(market.maker_fee if met.act.maker else market.taker_fee),
+    )
     told = f"The fee was {100 * rate:g} %, the market's is {100 * market_rate:g} %."
     facts = {"fee_rate": rate, "market_rate": market_rate, "fee_assets": sorted(assets[0])}
     return Finding(Cause.FEE, told, facts=facts)

@@ -17,7 +17,7 @@ from exchanges.core.orders import Side
 from strategies.core.signals import Signals
 
 #: Raised whenever the same day could be told otherwise than before.
-DRIFT_VERSION: Final = "1"
+DRIFT_VERSION: Final = "2"
 
 
 class Cause(StrEnum):
@@ -63,6 +63,7 @@ class LiveOrder:
     """An order that the run wrote down. ``price`` is the market's at the decision; ``fills`` are those of the day.
 
     ``candle`` opened the decision, also where a later try stands for it; None for protections and people.
+    ``rests``: it waits at its ``limit``, until ``rest_until`` where that is given; ``why`` it was called back.
     """
 
     id: int
@@ -78,6 +79,12 @@ class LiveOrder:
     reject_code: str = ""
     free: Decimal | None = None
     fills: tuple[LiveFill, ...] = ()
+    leg: str = ""
+    rests: bool = False
+    limit: Decimal | None = None
+    rest_until: datetime | None = None
+    ended_at: datetime | None = None
+    why: str = ""
 
     @property
     def first_try(self) -> bool:
@@ -102,7 +109,8 @@ class Heard:
 class Memory:
     """What the run was when the day began; ``trades`` are those it had closed, for the protections that count them.
 
-    ``highest`` is the highest price since the entry of what is held, ``stakes`` what each buy of it paid.
+    ``highest`` is the highest price since the entry of what is held, ``stakes`` what each buy of it paid, ``lots`` what
+    each line of a grid holds, ``resting`` the orders that wait at the exchange, with what of them is not filled.
     """
 
     position: Position = field(default_factory=Position)
@@ -110,6 +118,8 @@ class Memory:
     highest: Decimal = ZERO
     peak_equity: Decimal | None = None
     trades: tuple[ClosedTrade, ...] = ()
+    lots: Mapping[int, Position] = field(default_factory=dict)
+    resting: tuple[LiveOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,6 +163,7 @@ class Leg:
     code: str
     order: int | None = None
     state: str = ""
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)

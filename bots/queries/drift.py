@@ -10,6 +10,7 @@ from django.db.models import Sum
 
 from accounts.models import User
 from bots.core.drift_terms import CAUSE_MEANING, Cause
+from bots.core.intent import line_of
 from bots.models import DriftReport, JobState
 from bots.queries.shapes import Page, RunView
 
@@ -121,6 +122,13 @@ class LegView:
     fee_asset: str
     code: str
     order: int | None
+    leg: str = ""
+
+    @property
+    def line(self) -> int | None:
+        """The line of a grid that it worked, the lowest being 1."""
+        number = line_of(self.leg)
+        return None if number is None else number + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,7 @@ def _leg(leg: Mapping[str, Any] | None) -> LegView | None:
         fee_asset=leg["fee_asset"],
         code=leg["code"],
         order=leg["order"],
+        leg=leg.get("leg", ""),
     )
 
 

@@ -1,7 +1,7 @@
 """A run's day as its rows tell it: what it began with, what it ordered and was filled, what it wrote down."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -11,17 +11,20 @@ from django.conf import settings
 from django.db.models import Q
 
 from bots import ledger
+from bots.core import grid
 from bots.core.breaker import ClosedTrade
 from bots.core.codes import Code
 from bots.core.drift_terms import Heard, Lived, LiveFill, LiveOrder, Memory
+from bots.core.intent import line_of
+from bots.core.order_state import UNSENT, OrderState
 from bots.core.position import Position, book
-from bots.models import BotRun, Decision, EquityPoint, Fill, Order
+from bots.models import BotRun, Decision, EquityPoint, Fill, Order, OrderEvent
 from bots.models.drift import first_day, last_day
 from bots.situation import limits_of
 from exchanges.core import demo
 from exchanges.core.candles import timeframe_ms
 from exchanges.core.decimals import ZERO
-from exchanges.core.orders import Side
+from exchanges.core.orders import OrderType, Side
 
 DAY: Final = timedelta(days=1)
 #: Signs of life around the day, so that its first and last minutes are not taken for silence.
@@ -49,10 +52,11 @@ def lived_of(run: BotRun, day: date, at: datetime) -> Lived:
         Q(candle_opened_at__gte=begin - step, candle_opened_at__lt=end)
         | Q(candle_opened_at=None, at__gte=begin, at__lt=end + AROUND)
     )
-    orders = _orders(run, begin, end)
+    start = replace(_memory(run, begin), resting=_resting(run, begin))
+    orders = _orders(run, begin, end, [order.id for order in start.resting])
     return Lived(
         capital=run.capital,
-        start=_memory(run, begin),
+        start=start,
         orders=orders,
         journal=[_heard(row) for row in decisions.order_by("id")],
         signs=_signs(begin, end),
@@ -85,15 +89,33 @@ def _heard(row: Decision) -> Heard:
     )
 
 
-def _orders(run: BotRun, begin: datetime, end: datetime) -> list[LiveOrder]:
-    """Those that were written down on the day or filled on it."""
+def _orders(run: BotRun, begin: datetime, end: datetime, known: Sequence[int]) -> list[LiveOrder]:
+    """Those that were written down on the day, filled on it, or known to rest when it began."""
     fills: dict[int, list[Fill]] = {}
     for fill in run.fills.filter(executed_at__gte=begin, executed_at__lt=end).order_by("executed_at", "id"):
         fills.setdefault(fill.order_id, []).append(fill)
     planned = Q(planned_at__gte=begin, planned_at__lt=end)
-    rows = list(Order.objects.filter(run=run).filter(planned | Q(pk__in=list(fills))).order_by("id"))
-    codes = _codes(row.pk for row in rows)
-    return [_order(row, codes.get(row.pk, ""), fills.get(row.pk, [])) for row in rows]
+    rows = list(Order.objects.filter(run=run).filter(planned | Q(pk__in=[*fills, *known])).order_by("id"))
+    codes, why = _codes(row.pk for row in rows), _called_back(row.pk for row in rows)
+    return [replace(_order(row, codes.get(row.pk, ""), fills.get(row.pk, [])), why=why.get(row.pk, "")) for row in rows]
+
+
+def _called_back(orders: Iterable[int]) -> dict[int, str]:
+    """Why we asked the exchange to end an order."""
+    events = OrderEvent.objects.filter(order__in=list(orders), to_state=OrderState.CANCELING)
+    return dict(events.order_by("-id").values_list("order_id", "cause"))
+
+
+def _resting(run: BotRun, begin: datetime) -> tuple[LiveOrder, ...]:
+    """What waited at the exchange when the day began, with what of it was not filled by then."""
+    waiting = Q(ended_at=None) | Q(ended_at__gte=begin)
+    rows = Order.objects.filter(waiting, run=run, rests=True, type=OrderType.LIMIT.value, planned_at__lt=begin)
+    found = list(rows.exclude(send_at=None).exclude(state__in=[*UNSENT, OrderState.REJECTED, OrderState.NOT_PLACED]))
+    filled: dict[int, Decimal] = {}
+    for fill in Fill.objects.filter(order__in=[row.pk for row in found], executed_at__lt=begin):
+        filled[fill.order_id] = filled.get(fill.order_id, ZERO) + fill.amount
+    left = [replace(_order(row, "", []), amount=row.amount - filled.get(row.pk, ZERO)) for row in found]
+    return tuple(order for order in left if order.amount > 0)
 
 
 def _codes(orders: Iterable[int]) -> dict[int, str]:
@@ -115,6 +137,12 @@ def _order(row: Order, code: str, fills: Iterable[Fill]) -> LiveOrder:
         reject_code=row.reject_code,
         free=_number(row.risk_snapshot.get("free")),
         fills=tuple(LiveFill(one.executed_at, one.amount, one.price, one.fee, one.fee_asset) for one in fills),
+        leg=row.intent.slot_leg,
+        # A stop that rests is a protection: it is compared where it sold.
+        rests=row.rests and row.type == OrderType.LIMIT,
+        limit=row.limit_price,
+        rest_until=row.rest_until,
+        ended_at=row.ended_at,
     )
 
 
@@ -129,18 +157,21 @@ def _memory(run: BotRun, begin: datetime) -> Memory:
     """The fold of all fills before the day, with the trades that they closed."""
     fills = list(run.fills.filter(executed_at__lt=begin).select_related("order").order_by("id"))
     codes = _codes({fill.order_id for fill in fills if fill.side == Side.SELL.value})
-    position, closed = Position(), dict[int, ClosedTrade]()
+    position, closed, lots = Position(), dict[int, ClosedTrade](), dict[int, Position]()
     stakes: dict[int, Decimal] = {}
     for fill in fills:
-        before = position
-        booked = book(position, ledger.fact(fill), run.base, run.quote)
-        position = booked.position
+        before, leg, fact = position, fill.order.intent.slot_leg, ledger.fact(fill)
+        line = line_of(leg)
+        own = before if line is None else lots.get(line, Position())
+        fact = fact if line is None else grid.of_lot(own, fact)
+        booked = book(position, fact, run.base, run.quote)
+        position, lots = booked.position, grid.fold_lots(lots, leg, fact, run.base, run.quote)
         if booked.pnl is None:
             stakes[fill.order_id] = fill.price
             continue
         stakes.clear()
         code = Code(codes[fill.order_id]) if codes.get(fill.order_id) in set(Code) else Code.SIGNAL_SELL
-        fresh = ClosedTrade(before.opened_at or fill.executed_at, fill.executed_at, ZERO, code)
+        fresh = ClosedTrade(own.opened_at or fill.executed_at, fill.executed_at, ZERO, code)
         trade = closed.get(fill.order_id, fresh)
         closed[fill.order_id] = replace(trade, at=fill.executed_at, pnl=trade.pnl + booked.pnl)
     return Memory(
@@ -148,6 +179,7 @@ def _memory(run: BotRun, begin: datetime) -> Memory:
         stakes=tuple(stakes.values()),
         peak_equity=_peak(run, begin),
         trades=tuple(closed.values())[-MOST_TRADES:],
+        lots=lots,
     )
 
 

@@ -1,6 +1,6 @@
 """The drift report over runs that really lived: none where nothing happened, and each thing that happened by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
@@ -35,10 +35,10 @@ Patch = Callable[[Any, str, Any], None]
 
 def acted(
     user: User, patch: Patch, prepare: Callable[[Lives], Any] = lambda lives: None, *,
-    script: list[float] | None = None, **wanted: Any,
+    script: list[float] | None = None, prices: Sequence[float] = PRICES, **wanted: Any,
 ) -> Lives:  # fmt: skip
     """The scripted day lived, with whatever ``prepare`` arranges, and its candles stored as they were."""
-    candles = scripted_candles(script or SCRIPT, PRICES)
+    candles = scripted_candles(script or SCRIPT, prices)
     with staged(Stage(candles), patch) as stage:
         lives = live(user, stage, **wanted)
         prepare(lives)

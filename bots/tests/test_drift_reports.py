@@ -1,16 +1,13 @@
 """Drift reports as work: which days are due, for whom, once, again, and with which candles."""
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pytest
 
 from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
 from bots import drift, drift_tasks, lifecycle
-from bots.core.limits import Limits
 from bots.models import BotRun, Decision, DriftReport
 from bots.queries import drift as reports
 from bots.queries import drift_day
@@ -18,8 +15,6 @@ from bots.testing import START, Stage, make_user, scripted_candles, staged, star
 from bots.tests.drift_cast import DAY, NIGHT, causes, live, reported, store
 from exchanges import candle_store, market_data
 from exchanges.core.errors import Unavailable
-from strategies.core.plan import Grid
-from strategies.core.signals import Signals
 
 SECOND = timedelta(days=1)
 
@@ -247,18 +242,6 @@ def test_a_position_is_carried_over_midnight(alice: User, monkeypatch: pytest.Mo
     assert second.live_pnl > 0
 
 
-def test_entries_that_rest_are_not_compared(alice: User, stage: Stage) -> None:
-    run = start_run(alice, limits={"entry_type": "limit"})
-    store(stage.candles, "1m")
-    row = reported(run)
-    assert (row.note, row.compared, row.document) == (drift.RESTING, False, None)
-
-
-def test_a_grid_is_not_compared() -> None:
-    signals = Signals(*[np.zeros(1, np.bool_)] * 3, np.zeros(1), plan=Grid((Decimal(1), Decimal(2))))
-    assert drift.not_replayed(signals, Limits()) == drift.GRID
-
-
 def test_a_pruned_journal_is_no_evidence(alice: User, stage: Stage) -> None:
     run = start_run(alice)
     store(stage.candles, "1m")
@@ -292,7 +275,7 @@ def test_gathering_a_day_takes_a_fixed_number_of_statements(
 ) -> None:
     lives = live(alice, stage)
     lives.through()
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         drift_day.lived_of(lives.run, DAY, NIGHT)
 
 
