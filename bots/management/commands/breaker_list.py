@@ -20,7 +20,8 @@ class Command(RunCommand):
         user = accounts.user_by_email(options["email"]) if options["email"] else None
         found = breakers.breakers_of(user, self.at(options))
         lines = [
-            f"#{one.id:<4} {one.level} {one.target} {one.mode:<5} {one.quote:<5} {one.name:<16} {one.state:<9} {one.reason}"
+            f"#{one.id:<4} {one.level} {one.target} {one.mode:<5} {one.quote:<5} {one.name:<16} {one.state:<9} "
+            f"{one.reason}"
             for one in found
         ]
         self.emit({"items": found, "next": None}, lines or ["No protection has been assessed yet."])

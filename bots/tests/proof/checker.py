@@ -10,7 +10,9 @@ from django.conf import settings
 
 from bots import ledger
 from bots.core.order_state import FINAL, TRANSITIONS, OrderState
+from bots.core.risk import Gate
 from bots.models import Decision, Fill, Incident, Order, Status
+from bots.situation import worst_gate
 from bots.tests.proof import lines
 from bots.tests.proof.venue import Venue, instant
 from bots.tests.proof.world import (
@@ -180,7 +182,8 @@ def secrets() -> list[str]:
 
 def closed(world: World) -> list[str]:
     run = world.run()
-    if Incident.objects.exists():
+    if Incident.objects.exists() or worst_gate(run)[0] is Gate.HALTED:
+        # A halt lets nothing be sold either.
         return []
     return [] if run.status == Status.STOPPED and run.held < Decimal("0.06") else [f"close: {run.status}, {run.held}"]
 

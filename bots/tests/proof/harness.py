@@ -198,24 +198,29 @@ class Harness:
             raise ChildFailed(failed[0])
         return dict(self.child(lambda: self._judge(scenario_name, first)))
 
-    def switched_run(self, scenario_name: str, seed: int, point: int) -> dict[str, Any]:
-        """The kill switch is engaged at a point, by another connection: nothing is claimed and sent after that."""
-        from bots.tests.proof.switching import Switch
+    def switched_run(self, scenario_name: str, seed: int, point: int, level: int = 0) -> dict[str, Any]:
+        """The kill switch is engaged at a point, by another connection: nothing is claimed and sent after that.
+
+        What rests is called back at once, by a worker that looks as often as beat has it look.
+        """
+        from bots.tests.proof.switching import LEVELS, Switch
 
         self.store.restore(scenario_name)
 
-        def work() -> list[str]:
+        def work() -> tuple[list[str], list[list[float]]]:
             world = self.world(scenario_name, f"{seed}")
-            switch = Switch(world.venue, point)
+            world._only_lines_rest = lambda: False
+            switch = Switch(world.venue, point, LEVELS[level])
             POINTS.watch = switch
             world.act()
+            switch.settle(world)
             POINTS.watch = None
-            world.play(world.venue.second() + 20)
-            return switch.wrong(world.venue)
+            return switch.wrong(), [[switch.rested, switch.failures]] if switch.found else []
 
-        wrong = self.child(work)
+        wrong, rested = self.child(work)
         verdict = dict(self.child(lambda: self._judge(scenario_name, 0.0)))
-        return verdict | {"wrong": wrong + verdict["wrong"], "eligible": 0, "acted": 0, "missed": []}
+        told = {"wrong": wrong + verdict["wrong"], "rested": rested}
+        return verdict | told | {"eligible": 0, "acted": 0, "missed": []}
 
     def restored_run(self, scenario_name: str, seed: int) -> dict[str, Any]:
         """A backup from before the scenario is put back: what was ordered since is found, and nothing new is sent."""
@@ -317,11 +322,12 @@ def kills(harness: Harness, scenario: str, seed: int, stride: int, double: int, 
 
 
 def switches(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:
-    """The kill switch at every crash point."""
+    """The kill switch at every crash point, at each of its levels in turn."""
     names, _ = _points(harness, scenario, seed, tally)
     for point in range(1 + Random(f"{scenario}:{seed}").randrange(stride), len(names) + 1, stride):
-        label = f"{scenario} seed {seed} switch at {point} ({names[point - 1]})"
-        yield label, lambda p=point: harness.switched_run(scenario, seed, p)
+        level = (seed + point // stride) % 4
+        label = f"{scenario} seed {seed} switch {level} at {point} ({names[point - 1]})"
+        yield label, lambda p=point, n=level: harness.switched_run(scenario, seed, p, n)
 
 
 def races(harness: Harness, scenario: str, seed: int, stride: int, double: int, tally: Tally) -> Iterator[Run]:

@@ -81,7 +81,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         for each in shards:
             each.join()
     spent = time.monotonic() - began
-    return asdict(total) | {"seconds": round(spent, 1), "failures": total.failures(busy=not options.double)[:20]}
+    told = asdict(total) | {"rested": total.told_rest()}
+    return told | {"seconds": round(spent, 1), "failures": total.failures(busy=not options.double)[:20]}
 
 
 def _taken(

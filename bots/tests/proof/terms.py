@@ -24,11 +24,14 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
     violations: int = 0
     missed: dict[str, int] = field(default_factory=dict)
+    #: Per kill switch that met a resting entry: [how long it still rested, requests that failed until then].
+    rested: list[list[float]] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
         for name in ("runs", "orders", "eligible", "acted", "incidents", "violations"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.wrong += other.wrong
+        self.rested += other.rested
         for name, count in other.kinds.items():
             self.kinds[name] = self.kinds.get(name, 0) + count
         for name, count in other.missed.items():
@@ -40,11 +43,22 @@ class Tally:
         self.runs += 1
         for name in ("orders", "eligible", "acted", "incidents"):
             setattr(self, name, getattr(self, name) + verdict[name])
+        self.rested += verdict.get("rested", [])
         for reason in verdict["missed"]:
             self.missed[reason] = self.missed.get(reason, 0) + 1
         if verdict["wrong"]:
             self.violations += 1
             self.wrong.append(f"{label}: {'; '.join(verdict['wrong'][:4])}")
+
+    def told_rest(self) -> dict[str, float]:
+        """How long entries rested after the switch, in seconds: where the exchange answered, and where not always."""
+        answered = sorted(seconds for seconds, failed in self.rested if not failed)
+        others = sorted(seconds for seconds, failed in self.rested if failed)
+        told: dict[str, float] = {}
+        for name, group in (("answered", answered), ("unanswered", others)):
+            if group:
+                told |= {f"{name}": len(group), f"{name} median": group[len(group) // 2], f"{name} longest": group[-1]}
+        return told
 
     def failures(self, *, busy: bool = True) -> list[str]:
         """Why this is no proof: violations, or a harness that looked at too little.
