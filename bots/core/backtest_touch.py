@@ -18,6 +18,8 @@ from strategies.core.signals import Flags, Floats
 
 FIRST_WINDOW: Final = 128
 GROWTH: Final = 4
+#: Candles of a stretch that are looked at together with those of all others.
+ROW: Final = 64
 #: Room for the rounding of a float product; the candidates it adds are decided in decimals.
 ROOM: Final = 1 + 1e-12
 #: How often all candles may be looked at to find the stays that need no closer look.
@@ -51,34 +53,81 @@ def touched(at: Levels, opened: Decimal, high: Decimal, low: Decimal) -> tuple[C
     return None
 
 
-def suspects(first: Ints, last: Ints, candles: Candles, terms: Terms) -> list[bool]:
-    """Whether a level may be touched in [first, last): by the range of those candles, rather one too many.
+def moves(limits: Limits) -> bool:
+    """Whether a level depends on what came since the entry."""
+    return limits.break_even_pct is not None or limits.trailing_stop_pct is not None
 
-    Costs the sum of the lengths, so where stays are long (and hence few) every one is suspected.
+
+def watched_from(first: Ints, last: Ints, candles: Candles, terms: Terms) -> Ints:
+    """Per stay in [first, last) the first candle that may touch a level, rather one too early; ``last`` for none.
+
+    Where levels move, a stay that may touch one is watched from its first candle. Told by the range of a stay's
+    candles; that costs the sum of the lengths, so where stays are long (and hence few) every one is looked at.
     """
-    count = len(candles)
-    if not len(first) or int((last - first).sum()) > PATIENCE * count:
-        return [True] * len(first)
+    floors, ceilings = _fixed_levels(first, candles, terms)
+    if int((last - first).sum()) > PATIENCE * len(candles):
+        suspected: Flags = np.ones(len(first), np.bool_)
+    else:
+        suspected = _suspects(first, last, (floors, ceilings), candles, terms)
+    if moves(terms.limits):
+        return np.where(suspected, first, last)
+    found, at = last.copy(), np.flatnonzero(suspected)
+    found[at] = _first_within(first[at], last[at], (floors[at], ceilings[at]), candles)
+    return found
+
+
+def _fixed_levels(first: Ints, candles: Candles, terms: Terms) -> tuple[Floats, Floats]:
+    """(stop, target) of a position bought at those opens, by a float's rounding and a tick too near."""
+    limits, tick, bought = terms.limits, float(terms.market.price_tick), candles.open[first]
+    floors, ceilings = np.full(len(first), -np.inf), np.full(len(first), np.inf)
+    if limits.stop_loss_pct is not None:
+        floors = _dearest(bought, terms) * _under(limits.stop_loss_pct)
+    if limits.take_profit_pct is not None:
+        ceilings = (bought * (1.0 + float(limits.take_profit_pct) / 100.0) - tick) / ROOM
+    return floors, ceilings
+
+
+def _dearest(bought: Floats, terms: Terms) -> Floats:
+    if not terms.slippage_bps:
+        return bought * ROOM
+    return bought * (ROOM + float(terms.slippage_bps * BASIS_POINT)) + float(terms.market.price_tick)
+
+
+def _suspects(first: Ints, last: Ints, fixed: tuple[Floats, Floats], candles: Candles, terms: Terms) -> Flags:
+    count, limits = len(candles), terms.limits
+    if not len(first):
+        return np.zeros(0, np.bool_)
     pairs = np.empty(2 * len(first), dtype=np.intp)
     pairs[0::2], pairs[1::2] = first, np.minimum(last, count - 1)
     lows = np.minimum.reduceat(candles.low, pairs)[0::2]
     highs = np.maximum.reduceat(candles.high, pairs)[0::2]
-    bought = candles.open[first]
-    tick, limits = float(terms.market.price_tick), terms.limits
-    bought = candles.open[first]
-    dearest = bought * (ROOM + float(terms.slippage_bps * BASIS_POINT)) + tick
+    bought, tick = candles.open[first], float(terms.market.price_tick)
     # What ends with the last candle was cut short by one.
-    suspected: Flags = last == count
-    if limits.stop_loss_pct is not None:
-        suspected |= lows <= dearest * _under(limits.stop_loss_pct)
-    if limits.take_profit_pct is not None:
-        suspected |= highs * ROOM + tick >= bought * (1.0 + float(limits.take_profit_pct) / 100.0)
+    suspected: Flags = (lows <= fixed[0]) | (highs >= fixed[1]) | (last == count)
     if limits.break_even_pct is not None:
         risen = highs * ROOM + tick >= bought * (1.0 + float(limits.break_even_pct) / 100.0)
-        suspected |= risen & (lows <= dearest * _both_fees(terms) + tick)
+        suspected |= risen & (lows <= _dearest(bought, terms) * _both_fees(terms) + tick)
     if limits.trailing_stop_pct is not None:
-        suspected |= lows <= np.maximum(highs, dearest) * (_under(limits.trailing_stop_pct) * ROOM)
-    return list(suspected.tolist())
+        suspected |= lows <= np.maximum(highs, _dearest(bought, terms)) * (_under(limits.trailing_stop_pct) * ROOM)
+    return suspected
+
+
+def _first_within(first: Ints, last: Ints, levels: tuple[Floats, Floats], candles: Candles) -> Ints:
+    """Per stretch the first candle with low <= floor or high >= ceiling, its end for none; many stretches at once."""
+    found, at, left = last.copy(), first.copy(), np.flatnonzero(first < last)
+    floors, ceilings = (level[:, None] for level in levels)
+    while len(left):
+        ends = last[left, None]
+        look = at[left, None] + np.arange(ROW)
+        inside = np.minimum(look, ends - 1)
+        hit = (candles.low[inside] <= floors[left]) | (candles.high[inside] >= ceilings[left])
+        hit &= look < ends
+        column = hit.argmax(axis=1)
+        met = hit[np.arange(len(left)), column]
+        found[left[met]] = (at[left] + column)[met]
+        at[left] += ROW
+        left = left[~met & (at[left] < last[left])]
+    return found
 
 
 def _both_fees(terms: Terms) -> float:
@@ -97,7 +146,19 @@ class Guard:
     and forgets nothing of that.
     """
 
-    __slots__ = ("armed_at", "ceiling", "cursor", "entry_price", "even", "floor", "highest", "paid", "terms", "trail")
+    __slots__ = (
+        "armed_at",
+        "ceiling",
+        "cursor",
+        "entry_price",
+        "even",
+        "fixed",
+        "floor",
+        "highest",
+        "paid",
+        "terms",
+        "trail",
+    )
 
     def __init__(
         self, entry: int, entry_price: Decimal, terms: Terms, paid: Decimal, before: "Guard | None" = None
@@ -107,9 +168,9 @@ class Guard:
         self.terms = terms
         self.highest: float = before.highest if before is not None else 0.0
         self.paid: Decimal = max(paid, before.paid) if before is not None else paid
-        fixed = levels(entry_price, None, terms.limits, terms.market)
-        self.floor = None if fixed.stop is None else float(fixed.stop)
-        self.ceiling = None if fixed.target is None else float(fixed.target)
+        self.fixed = levels(entry_price, None, terms.limits, terms.market)
+        self.floor = None if self.fixed.stop is None else float(self.fixed.stop)
+        self.ceiling = None if self.fixed.target is None else float(self.fixed.target)
         trailing = terms.limits.trailing_stop_pct
         self.trail = None if trailing is None else _under(trailing)
         even = terms.limits.break_even_pct
@@ -135,6 +196,10 @@ class Guard:
             self._pass(window.stop, candles)
             size *= GROWTH
         return None
+
+    def at(self, index: int, candles: Candles) -> Touch | None:
+        """What that candle alone touches, where no level moves."""
+        return self._decide(index, candles)
 
     def _candidates(self, window: slice, candles: Candles) -> Iterator[int]:
         """Every candle that may touch a level: floats only, and rather one too many."""
@@ -167,7 +232,11 @@ class Guard:
 
     def _decide(self, index: int, candles: Candles) -> Touch | None:
         opened = from_float(candles.open[index])
-        peak = max(self.paid, opened, from_float(self.highest))
-        at = levels(self.entry_price, peak, self.terms.limits, self.terms.market)
-        found = touched(at, opened, from_float(candles.high[index]), from_float(candles.low[index]))
+        found = touched(self._levels(opened), opened, from_float(candles.high[index]), from_float(candles.low[index]))
         return None if found is None else Touch(index, found[1], found[0])
+
+    def _levels(self, opened: Decimal) -> Levels:
+        if self.trail is None and self.armed_at is None:
+            return self.fixed
+        peak = max(self.paid, opened, from_float(self.highest))
+        return levels(self.entry_price, peak, self.terms.limits, self.terms.market)

@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from bots.core.equity_steps import BLOCK
 from bots.core.kernel import Kernel, Path
 from bots.core.kernel_stays import Ints
-from bots.core.performance import BLOCK, DAYS_A_YEAR
+from bots.core.performance import DAYS_A_YEAR
 from strategies.core.signals import Floats
 
 #: Sets scored together: enough to forget numpy's overhead, few enough to stay small.

@@ -7,9 +7,9 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from bots.core.backtest_terms import LegFill, OpenTrade, Outcome, Terms, Trade
+from bots.core.equity_steps import EquitySteps, Indices, stepped
 from exchanges.core.candles import Candles, Millis
 from exchanges.core.decimals import ZERO, from_float
 from exchanges.core.orders import Side
@@ -17,8 +17,6 @@ from strategies.core.indicators import DAY_MS
 from strategies.core.signals import Floats
 
 DAYS_A_YEAR: Final = 365
-BLOCK: Final = 16_384
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,17 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """``equity`` at every candle's close; ``trade_returns_pct`` in the order of the trades."""
+    """``trade_returns_pct`` in the order of the trades."""
 
     stats: Stats
-    equity: Floats
+    steps: EquitySteps
     trade_returns_pct: Floats
     monthly_returns_pct: dict[str, float]
+
+    @property
+    def equity(self) -> Floats:
+        """At every candle's close; computed when it is asked for."""
+        return self.steps.each()
 
 
 def measure(outcome: Outcome, candles: Candles, terms: Terms) -> Measured:
@@ -61,12 +64,15 @@ def measure(outcome: Outcome, candles: Candles, terms: Terms) -> Measured:
         raise ValueError("Expected at least one candle, was none.")
     capital = float(terms.capital)
     columns = _columns(outcome, candles, terms)
-    equity, drawdown, longest = equity_and_drawdown(outcome, columns, candles, terms)
+    steps = equity_steps(outcome, columns, candles, terms)
+    drawdown, longest = steps.drawdown(capital)
     returns = trade_returns_pct(columns, terms.fee)
-    daily = returns_from(equity[day_ends(candles.opened_at)], capital)
+    ends = day_ends(candles.opened_at)
+    closing = steps.at(ends)
+    daily = returns_from(closing, capital)
     final = terms.capital + outcome.position.profit(from_float(candles.close[-1]))
-    wins = [trade.pnl for trade in outcome.trades if trade.pnl > 0]
-    losses = [trade.pnl for trade in outcome.trades if trade.pnl < 0]
+    pnls = [trade.pnl for trade in outcome.trades]
+    wins, losses = [pnl for pnl in pnls if pnl > 0], [pnl for pnl in pnls if pnl < 0]
     count = len(outcome.trades)
     stats = Stats(
         initial_cash=terms.capital,
@@ -83,12 +89,12 @@ def measure(outcome: Outcome, candles: Candles, terms: Terms) -> Measured:
         best_trade_pct=float(returns.max()) if count else None,
         worst_trade_pct=float(returns.min()) if count else None,
         net_pnl_closed=sum(wins, ZERO) + sum(losses, ZERO),
-        fees_closed=sum((trade.fee for trade in outcome.trades), ZERO),
+        fees_closed=sum([trade.fee for trade in outcome.trades], ZERO),
         exposure_pct=100 * candles_held(outcome, len(candles)) / len(candles),
         sharpe_daily_365=sharpe(daily),
         sortino_daily_365=sortino(daily),
     )
-    return Measured(stats, equity, returns, monthly_returns_pct(equity, candles.opened_at, capital))
+    return Measured(stats, steps, returns, monthly_returns_pct(closing, candles.opened_at[ends], capital))
 
 
 class _Columns(NamedTuple):
@@ -137,19 +143,10 @@ def trade_returns_pct(columns: _Columns, fee: Decimal) -> Floats:
     return returns
 
 
-def equity_curve(outcome: Outcome, candles: Candles, terms: Terms) -> Floats:
+def equity_steps(outcome: Outcome, columns: _Columns, candles: Candles, terms: Terms) -> EquitySteps:
     """Cash and what is held at each close; on an entry candle already held, on an exit candle no longer."""
-    return equity_and_drawdown(outcome, _columns(outcome, candles, terms), candles, terms)[0]
-
-
-def equity_and_drawdown(
-    outcome: Outcome, columns: _Columns, candles: Candles, terms: Terms
-) -> tuple[Floats, float, int]:
-    """(equity at each close, largest fall from the highest so far in percent, most candles in a row below it)."""
-    bounds, held, cash = _fill_steps(outcome, terms) if outcome.fills else _trade_steps(columns, terms)
-    lengths = np.diff(bounds, prepend=0, append=len(candles))
-    equity: Floats = np.repeat(held, lengths)
-    return equity, *_filled_in(equity, np.repeat(cash, lengths), candles.close, float(terms.capital))
+    changes, held, cash = _fill_steps(outcome, terms) if outcome.fills else _trade_steps(columns, terms)
+    return stepped(changes, held, cash, candles.close)
 
 
 def _fill_steps(outcome: Outcome, terms: Terms) -> tuple[Indices, Floats, Floats]:
@@ -178,30 +175,6 @@ def _trade_steps(columns: _Columns, terms: Terms) -> tuple[Indices, Floats, Floa
     return bounds, held, cash
 
 
-def _filled_in(equity: Floats, cash: Floats, closes: Floats, initial: float) -> tuple[float, int]:
-    """Amounts become equity in place, and the drawdown is taken on the way.
-
-    In blocks that fit the processor's cache, since a million candles do not.
-    """
-    deepest, longest, peak, last_peak = 0.0, 0, initial, -1
-    for start in range(0, len(equity), BLOCK):
-        block = equity[start : start + BLOCK]
-        block *= closes[start : start + BLOCK]
-        block += cash[start : start + BLOCK]
-        fall, run, peak, last_peak = _fall(block, peak, last_peak - start)
-        deepest, longest, last_peak = max(deepest, fall), max(longest, run), last_peak + start
-    return 100 * deepest, max(longest, len(equity) - 1 - last_peak)
-
-
-def _fall(block: Floats, peak: float, last_peak: int) -> tuple[float, int, float, int]:
-    """(deepest fall, longest run below the peak that ended, highest so far, where it was last reached) of a block."""
-    peaks = np.maximum.accumulate(block)
-    np.maximum(peaks, peak, out=peaks)
-    at_peak = np.concatenate([[last_peak], np.flatnonzero(block == peaks)])
-    fallen = float((1.0 - block / peaks).max())
-    return fallen, int(np.diff(at_peak).max(initial=1)) - 1, float(peaks[-1]), int(at_peak[-1])
-
-
 def candles_held(outcome: Outcome, count: int) -> int:
     """Candles at whose close something was held: the exit candle is not counted."""
     if outcome.fills:
@@ -218,11 +191,6 @@ def _candles_with_fills(fills: Sequence[LegFill], count: int) -> int:
     return candles + (count - since if amount else 0)
 
 
-def drawdown_of(equity: Floats, initial: float) -> tuple[float, int]:
-    """(largest fall in percent, most candles in a row below the highest so far) of a curve."""
-    return _filled_in(equity.copy(), np.zeros(len(equity)), np.ones(len(equity)), initial)
-
-
 def day_ends(opened_at: Millis) -> Indices:
     """Index of the last candle of each UTC day on which there is one."""
     first, last = int(opened_at[0]) // DAY_MS, int(opened_at[-1]) // DAY_MS
@@ -231,12 +199,14 @@ def day_ends(opened_at: Millis) -> Indices:
     return np.unique(np.append(ends, len(opened_at) - 1))
 
 
-def monthly_returns_pct(equity: Floats, opened_at: Millis, initial: float) -> dict[str, float]:
-    """Percent by month ("2020-01"), from the last candle of the month before, the first from the initial cash."""
-    ends = day_ends(opened_at)
-    months = opened_at[ends].astype("datetime64[ms]").astype("datetime64[M]")
+def monthly_returns_pct(closing: Floats, opened_at: Millis, initial: float) -> dict[str, float]:
+    """Percent by month ("2020-01"), from the last candle of the month before, the first from the initial cash.
+
+    Of each day's last candle, the equity and the open time.
+    """
+    months = opened_at.astype("datetime64[ms]").astype("datetime64[M]")
     last = np.append(np.flatnonzero(months[1:] != months[:-1]), len(months) - 1)
-    changes = 100 * returns_from(equity[ends[last]], initial)
+    changes = 100 * returns_from(closing[last], initial)
     return dict(zip(months[last].astype(str).tolist(), changes.tolist(), strict=True))
 
 

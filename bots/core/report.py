@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from bots.core.performance import Measured, Stats, measure, trade_return_pct
 from exchanges.core.candle_pack import data_sha256
 from exchanges.core.candles import Candles, Millis, from_ms, gaps
 from exchanges.core.decimals import from_float
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TradeRow(NamedTuple):
@@ -173,13 +176,15 @@ def trade_rows(outcome: Outcome, candles: Candles, measured: Measured) -> list[T
     if not outcome.trades:
         return []
     columns = dict(zip(Trade._fields, zip(*outcome.trades, strict=True), strict=True))
-    entry, exit_ = np.array(columns["entry"]), np.array(columns["exit"])
-    signaled = np.array([-1 if index is None else index for index in columns["exit_signal"]])
+    at = candles.opened_at
+    entry, exit_ = (np.array(column) for column in (columns["entry"], columns["exit"]))
+    signaled = [index for index in columns["exit_signal"] if index is not None]
+    exit_signals = dict(zip(signaled, instants(at[signaled]), strict=True))
     rows = zip(
-        instants(candles.opened_at[list(columns["signal"])]),
-        instants(candles.opened_at[entry]),
-        [at if index >= 0 else None for at, index in zip(instants(candles.opened_at[signaled]), signaled, strict=True)],
-        instants(candles.opened_at[exit_]),
+        instants(at[list(columns["signal"])]),
+        instants(at[entry]),
+        map(exit_signals.get, columns["exit_signal"]),
+        instants(at[exit_]),
         columns["entry_price"],
         columns["exit_price"],
         columns["amount"],
@@ -187,16 +192,15 @@ def trade_rows(outcome: Outcome, candles: Candles, measured: Measured) -> list[T
         columns["pnl"],
         measured.trade_returns_pct.tolist(),
         (exit_ - entry).tolist(),
-        [code.value for code in columns["reason"]],
+        map(str, columns["reason"]),
         strict=True,
     )
-    return list(map(TradeRow._make, rows))
+    return list(map(partial(tuple.__new__, TradeRow), rows))
 
 
 def instants(times: Millis) -> list[datetime]:
-    """Many times at once; a float of seconds holds a millisecond exactly enough for the nearest microsecond."""
-    instant = datetime.fromtimestamp
-    return [instant(seconds, UTC) for seconds in (times / 1000).tolist()]
+    """Many times at once."""
+    return list(map(EPOCH.__add__, times.astype("timedelta64[ms]").tolist()))
 
 
 def open_position(outcome: Outcome, candles: Candles, terms: Terms) -> OpenPosition | None:

@@ -54,7 +54,7 @@ def _scored(candles: Candles, signals: Signals, terms: Terms) -> list[float]:
 
 def _moments(made: Measured, candles: Candles, capital: float) -> tuple[float, float]:
     """(skew, kurtosis) of the daily returns; NaN where none differs."""
-    daily: Floats = returns_from(made.equity[day_ends(candles.opened_at)], capital)
+    daily: Floats = returns_from(made.steps.at(day_ends(candles.opened_at)), capital)
     off = daily - daily.mean()
     spread = float(np.sqrt(np.mean(off**2)))
     if spread <= 0:

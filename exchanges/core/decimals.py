@@ -24,6 +24,11 @@ def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     return (value / step).to_integral_value(ROUND_CEILING) * step
 
 
+def exponent(value: Decimal) -> int:
+    """Of the last digit; of a finite number."""
+    return int(value.as_tuple().exponent)
+
+
 def storable(value: Decimal) -> Decimal:
     """Rounded half-even to 18 decimals, so that a folded figure equals itself after the database."""
-    return value if value.as_tuple().exponent >= -18 else value.quantize(FINEST, context=_WIDE)  # type: ignore[operator]
+    return value if exponent(value) >= -18 else value.quantize(FINEST, context=_WIDE)

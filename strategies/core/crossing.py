@@ -9,9 +9,9 @@ DECIMALS = 8
 SAME = 1e-12
 
 
-def rounded(values: Floats) -> Floats:
-    """As indicators are shown and meet a level: 8 decimals."""
-    return np.round(values, DECIMALS)
+def rounded(values: Floats, out: Floats | None = None) -> Floats:
+    """As indicators are shown and meet a level: 8 decimals; into ``out`` where it is given."""
+    return np.round(values, DECIMALS, out=out)
 
 
 def gap(left: Floats, right: Floats | float, scale: Floats) -> Floats:

@@ -68,7 +68,8 @@ class RSICrossStrategy(BaseStrategy):
 
     def signals(self, candles: Candles) -> Signals:
         compute = rsi_cutler if self.rsi_method == "cutler" else rsi_wilder
-        rsi = rounded(compute(candles.close, self.rsi_period))
+        rsi = compute(candles.close, self.rsi_period)
+        rounded(rsi, out=rsi)
         entry, exit_ = crosses_up(rsi, self.oversold), crosses_down(rsi, self.overbought)
         way = self.overbought - self.oversold
         confidence = confidences(

@@ -56,6 +56,27 @@ def test_short_way_equals_the_long_one_to_the_last_digit(walk, capital, market, 
         assert market is STRICT or expected.denied
 
 
+@pytest.mark.parametrize("limits", [Limits(stop_loss_pct=D(3)), Limits(trailing_stop_pct=D(3))])
+def test_stays_without_an_end_are_all_watched(limits):
+    made = synthetic(120, 5)
+    opinions = signals(120, entry=list(range(119)))
+    asked = Terms(D(1000), PLAIN, limits)
+    outcome = backtest_plain.walk(made, opinions, asked)
+    assert len(outcome.trades) > 1
+    assert outcome == replay(made, opinions, asked)
+
+
+@pytest.mark.parametrize("step", ["0.01", "0.25", "1"])
+@pytest.mark.parametrize("most", [None, D("3.3")])
+def test_amounts_of_any_step_are_those_of_the_long_way_to_the_letter(step, most):
+    # 9.009 times 1.001 makes amounts that need no rounding.
+    made = flat_candles([9.009, 10, 9, 9.5, 8, 9.009, 11, 12, 7])
+    opinions = signals(9, entry=[0, 2, 4, 6], exit_=[1, 3, 5])
+    market = Market("BTC/USDT", "BTC", "USDT", D(step), D("0.001"), D(step), most, D(1))
+    asked = Terms(D("901.8009"), market, Limits())
+    assert str(backtest_plain.walk(made, opinions, asked)) == str(backtest_judged.walk(made, opinions, asked))
+
+
 def test_signal_fills_at_the_next_recorded_open_across_a_gap():
     made = flat_candles([100, 110, 120, 130])
     made.opened_at[2:] += 5 * HOUR

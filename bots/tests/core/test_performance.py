@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from bots.core import backtest
 from bots.core.backtest_terms import Outcome, Terms
-from bots.core.performance import day_ends, drawdown_of, equity_curve, measure, monthly_returns_pct, sharpe, sortino
+from bots.core.performance import day_ends, measure, monthly_returns_pct, sharpe, sortino
 from bots.core.position import FillFact, Position, book
 from bots.tests.core.candles_cast import FREE, HOUR, PLAIN, START, flat_candles, signals, terms, walks
 from exchanges.core.candles import Candles
@@ -97,28 +97,6 @@ def test_equity_identity_holds_to_the_last_digit():
     assert position.profit(price) == gained
 
 
-@pytest.mark.parametrize(
-    ("values", "deepest", "longest"),
-    [
-        ([1000, 900, 950, 1000, 1100, 1045], 10.0, 2),
-        ([900, 800], 20.0, 2),
-        ([1000, 1000, 1001], 0.0, 0),
-        ([1100, 1050, 1060, 1070, 1080], 100 * 50 / 1100, 4),
-    ],
-)
-def test_drawdown_starts_from_the_initial_cash(values, deepest, longest):
-    assert drawdown_of(np.array(values, dtype=float), 1000.0) == (pytest.approx(deepest), longest)
-
-
-def test_drawdown_over_several_blocks_is_that_of_the_whole():
-    values = 1000 * np.exp(np.cumsum(np.random.default_rng(3).normal(0, 0.001, 70_000)))
-    peaks = np.maximum(np.maximum.accumulate(values), 1000.0)
-    deepest, longest = drawdown_of(values, 1000.0)
-    assert deepest == pytest.approx(100 * ((peaks - values) / peaks).max())
-    below = "".join("b" if flag else " " for flag in values < peaks)
-    assert longest == max(map(len, below.split()))
-
-
 def test_days_without_candles_do_not_count():
     opened_at = np.array([0, DAY - 1, DAY, 5 * DAY + 3, 5 * DAY + 4], dtype=np.int64)
     assert day_ends(opened_at).tolist() == [1, 2, 4]
@@ -186,5 +164,5 @@ def test_equity_on_an_entry_candle_is_held_and_on_an_exit_candle_no_longer():
     made = flat_candles([100, 100, 100, 100])
     made.close[:] = [100, 150, 200, 300]
     outcome = backtest.run(made, signals(4, [0], [1]), terms(market=FREE))
-    assert equity_curve(outcome, made, terms(market=FREE)).tolist() == [1000, 1500, 1000, 1000]
+    assert measure(outcome, made, terms(market=FREE)).equity.tolist() == [1000, 1500, 1000, 1000]
     assert made.opened_at[1] - made.opened_at[0] == HOUR
