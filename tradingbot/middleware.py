@@ -1,10 +1,12 @@
-"""Request ids and the response headers that no single view should have to remember."""
+"""Request ids, static files, and the response headers that no single view should have to remember."""
 
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 CSP = (
@@ -43,4 +45,21 @@ class ResponseHeadersMiddleware:
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
         if not request.path.startswith(self.public):
             response.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
+    """WhiteNoise with whole files: Django under ASGI reads a synchronous stream whole too, and warns at each."""
+
+    @staticmethod
+    def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
+        found = static_file.get_response(request.method, request.META)
+        content = b""
+        if found.file is not None:
+            with found.file as file:
+                content = file.read()
+        response = HttpResponse(content, status=int(found.status))
+        del response["Content-Type"]
+        for name, value in found.headers:
+            response[name] = value
         return response

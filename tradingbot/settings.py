@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "tradingbot.json_paths.CorsMiddleware",
     "tradingbot.json_paths.JsonPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "tradingbot.middleware.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
