@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from datetime import timedelta, timezone
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +10,6 @@ from accounts.append_only import lifted
 from accounts.audit import CONSOLE, GENESIS, SYSTEM, Actor
 from accounts.models import AuditEntry, AuditHead
 from accounts.tests.cast import NOW, user
-from tradingbot.tests.places import PROJECT
 
 pytestmark = pytest.mark.django_db
 
@@ -164,54 +160,3 @@ def test_for_user_gives_own_deeds_and_what_befell_the_account():
     audit.record(Actor("user", bob), "login", f"user:{bob.pk}", at=NOW)
     assert [e.action for e in AuditEntry.objects.for_user(alice)] == ["login_failed", "login"]
     assert [e.actor for e in AuditEntry.objects.for_user(bob)] == [bob]
-
-
-WRITER = """
-import django, sys
-django.setup()
-from datetime import datetime, UTC
-from accounts import audit
-from accounts.models import AuditEntry
-for n in range(50):
-    audit.record(audit.SYSTEM, "raced", sys.argv[1], at=datetime.now(UTC), n=n)
-"""
-VERIFIER = """
-import django
-django.setup()
-from accounts import audit
-from accounts.models import AuditEntry
-print(AuditEntry.objects.count(), audit.first_break())
-"""
-
-
-def race(environment: dict[str, str]) -> str:
-    """Four processes write fifty entries each at once; what the log then looks like."""
-    base = [sys.executable, "-W", "error::RuntimeWarning"]
-    writers = [
-        subprocess.Popen([*base, "-c", WRITER, f"w:{n}"], cwd=PROJECT, env=environment, stderr=subprocess.PIPE)
-        for n in range(4)
-    ]
-    errors = [writer.communicate(timeout=120)[1] for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * 4, errors
-    done = subprocess.run([*base, "-c", VERIFIER], cwd=PROJECT, env=environment, capture_output=True, check=True)
-    return done.stdout.decode().strip()
-
-
-def migrated(environment: dict[str, str]) -> dict[str, str]:
-    command = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(command, cwd=PROJECT, env=environment, check=True, timeout=120)
-    return environment
-
-
-def test_processes_writing_at_once_never_fork_the_chain_on_sqlite(tmp_path):
-    settings = os.environ.get("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings, "DATABASE_URL": f"sqlite:///{tmp_path}/a.sqlite3"}
-    assert race(migrated(environment)) == "200 None"
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-def test_processes_writing_at_once_never_fork_the_chain_on_postgresql():
-    url = os.environ["DATABASE_URL"].replace("/postgres?", f"/{connection.settings_dict['NAME']}?")
-    settings = os.environ.get("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
-    assert race({**os.environ, "DJANGO_SETTINGS_MODULE": settings, "DATABASE_URL": url}) == "200 None"
