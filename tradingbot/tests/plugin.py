@@ -73,7 +73,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A test marked `postgres` runs on PostgreSQL: in that run, or in any run if it asks for its own server."""
+    """Slow tests first, so that none is left over at the end while the other worker has nothing to do.
+
+    A test marked `postgres` runs on PostgreSQL: in that run, or in any run if it asks for its own server.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if config.getoption("db") == "postgres":
         return
     away = [item for item in items if item.get_closest_marker("postgres") and "postgres_url" not in _fixtures(item)]
