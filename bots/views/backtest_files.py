@@ -31,7 +31,8 @@ MOST_MARKS = 2_000
 CHART_HOLDS = 3_600
 BEFORE, AFTER = 70, 30
 #: Side, time, price and amount of a fill, as texts.
-Leg = tuple[str, str, str, str]
+#: side, time, price, amount, and which part of several it was.
+Leg = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +105,8 @@ def _markers(legs: Sequence[Leg], shown: Shown, base: str) -> list[dict[str, Any
     step, first = timeframe_ms(shown.timeframe), int(shown.candles.opened_at[0])
     last = int(shown.candles.opened_at[-1]) + step
     marks = [
-        {"time": at // step * step // 1000, "side": side, "price": float(price), "text": f"{amount} {base}"}
-        for side, moment, price, amount in legs
+        {"time": at // step * step // 1000, "side": side, "price": float(price), "text": f"{amount} {base}{part}"}
+        for side, moment, price, amount, part in legs
         if first <= (at := to_ms(datetime.fromisoformat(moment))) < last
     ]
     return marks[-MOST_MARKS:]
@@ -114,15 +115,22 @@ def _markers(legs: Sequence[Leg], shown: Shown, base: str) -> list[dict[str, Any
 def _all_legs(document: Mapping[str, Any]) -> list[Leg]:
     """Every fill: of the trades, unless there are more fills than these tell."""
     if "fills" in document:
-        return [(fill["side"], fill["at"], fill["price"], fill["amount"]) for fill in document["fills"]]
+        told = ("side", "at", "price", "amount")
+        return [(*(fill[name] for name in told), part_of(fill["leg"])) for fill in document["fills"]]
     held = document["open_position"]
     legs = [leg for trade in document["trades"] for leg in _legs(trade)]
-    return legs if held is None else [*legs, ("buy", held["entry_at"], held["entry_price"], held["amount"])]
+    return legs if held is None else [*legs, ("buy", held["entry_at"], held["entry_price"], held["amount"], "")]
+
+
+def part_of(leg: str) -> str:
+    """Which stake or line a fill was of, counted from 1; an exit from all of them says nothing more."""
+    kind, _, number = leg.partition(":")
+    return {"dca": f", stake {number}", "grid": f", line {int(number or 0) + 1}"}.get(kind, "")
 
 
 def _legs(trade: Mapping[str, Any]) -> Iterator[Leg]:
-    yield "buy", trade["entry_at"], trade["entry_price"], trade["amount"]
-    yield "sell", trade["exit_at"], trade["exit_price"], trade["amount"]
+    yield "buy", trade["entry_at"], trade["entry_price"], trade["amount"], ""
+    yield "sell", trade["exit_at"], trade["exit_price"], trade["amount"], ""
 
 
 def _tick(market: Mapping[str, str | None] | None, candles: Candles) -> float:

@@ -22,6 +22,7 @@
     return `rgba(${r}, ${g}, ${b}, ${alpha})`;
   }
   const places = (tick) => Math.max(0, Math.min(8, Math.round(-Math.log10(tick))));
+  const grouped = (value, digits) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const point = (time, value) => (value === null ? { time } : { time, value });
 
   function look() {
@@ -53,7 +54,8 @@
       handleScroll: { vertTouchDrag: false },
     });
     const precision = places(data.tick);
-    candles = chart.addSeries(L.CandlestickSeries, { ...candleLook(), priceFormat: { type: "price", precision, minMove: data.tick } });
+    const money = { type: "custom", minMove: data.tick, formatter: (value) => grouped(value, precision) };
+    candles = chart.addSeries(L.CandlestickSeries, { ...candleLook(), priceFormat: money });
     marks = L.createSeriesMarkers(candles, []);
     let stroke = 0;
     const line = (indicator, pane, format) => {
@@ -64,7 +66,7 @@
         series.createPriceLine({ price: level.value, color: colour("--line-strong"), lineWidth: 1, lineStyle: L.LineStyle.Dashed, axisLabelVisible: true, title: level.label });
       }
     };
-    for (const indicator of data.overlays) line(indicator, 0, { type: "price", precision, minMove: data.tick });
+    for (const indicator of data.overlays) line(indicator, 0, money);
     data.panes.forEach((indicator, index) => line(indicator, index + 1, { type: "price", precision: 2, minMove: 0.01 }));
     chart.panes().forEach((pane, index) => pane.setStretchFactor(index === 0 ? 3 : 1));
     chart.subscribeCrosshairMove((move) => read(data, move));
@@ -75,7 +77,7 @@
     const last = data.candles[data.candles.length - 1];
     const [time, open, high, low, close] = bar ? [bar.time, bar.open, bar.high, bar.low, bar.close] : last || [];
     if (time === undefined) return;
-    const precision = places(data.tick), show = (value) => value.toLocaleString("en-US", { minimumFractionDigits: precision, maximumFractionDigits: precision });
+    const precision = places(data.tick), show = (value) => grouped(value, precision);
     const readings = named.map(([name, series]) => {
       const here = bar ? move.seriesData.get(series) : null;
       const all = [...data.overlays, ...data.panes].find((indicator) => indicator.name === name).values;
@@ -84,6 +86,20 @@
     });
     const trades = data.markers.filter((mark) => mark.time === time).map((mark) => ` · ${mark.side === "buy" ? "▲ bought" : "▼ sold"} ${mark.text} at ${show(mark.price)}`).join("");
     legend.textContent = `${new Date(time * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC · open ${show(open)} · high ${show(high)} · low ${show(low)} · close ${show(close)}${readings.join("")}${trades}`;
+  }
+
+  // The lines of a grid are shown with the candles, unless these would become too small to be read.
+  function withLevels(info, levels) {
+    if (!info || !info.priceRange || !levels.length) return info;
+    const { minValue, maxValue } = info.priceRange;
+    const low = Math.min(minValue, ...levels), high = Math.max(maxValue, ...levels);
+    return high - low > 5 * (maxValue - minValue) ? info : { ...info, priceRange: { minValue: low, maxValue: high } };
+  }
+  // The newest candles; where nothing was traded on them, those around the last trade.
+  function firstLook(data, times) {
+    const last = data.markers.length ? times.indexOf(data.markers[data.markers.length - 1].time) : -1;
+    const end = last >= 0 && last < times.length - 110 ? last + 30 : times.length + 3;
+    return { from: Math.max(0, end - 123), to: end };
   }
 
   function draw(data) {
@@ -100,10 +116,15 @@
       ? { time, position: "belowBar", shape: "arrowUp", color: up, size: 1.4 }
       : { time, position: "aboveBar", shape: "arrowDown", color: down, size: 1.4 }));
     levelLines.forEach((each) => candles.removePriceLine(each));
-    levelLines = (data.levels || []).map((price) => candles.createPriceLine({ price, color: colour("--muted", 0.6), lineWidth: 1, lineStyle: L.LineStyle.Dashed, axisLabelVisible: false, title: "" }));
+    const levels = data.levels || [];
+    levelLines = levels.map((price, index) => {
+      const title = index === 0 ? "lower" : index === levels.length - 1 ? "upper" : "";
+      return candles.createPriceLine({ price, color: colour("--muted", 0.6), lineWidth: 1, lineStyle: L.LineStyle.Dashed, axisLabelVisible: title !== "", title });
+    });
+    candles.applyOptions({ autoscaleInfoProvider: (original) => withLevels(original(), levels) });
     if (entryLine) candles.removePriceLine(entryLine);
     entryLine = data.entry_price === null ? null : candles.createPriceLine({ price: data.entry_price, color: colour("--accent"), lineWidth: 1, lineStyle: L.LineStyle.Dotted, axisLabelVisible: true, title: "entry" });
-    if (fresh) chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, times.length - 120), to: times.length + 3 });
+    if (fresh) chart.timeScale().setVisibleLogicalRange(firstLook(data, times));
     read(data, null);
   }
 

@@ -57,14 +57,14 @@ class Parameter:
         decimal = self.kind == "decimal"
         facts: dict[str, Any] = {"type": SCHEMA_TYPES[self.kind]}
         if self.default is not None:
-            facts["default"] = str(self.default) if decimal else self.default
+            facts["default"] = _spelled(self.default) if decimal else self.default
         facts["description"] = self.help
         if decimal:
             # JSON Schema compares only numbers, so the bounds of a decimal text stand beside it.
             facts["format"] = "decimal"
         for word, bound in (("minimum", self.minimum), ("maximum", self.maximum)):
             if bound is not None:
-                facts[word] = str(bound) if decimal else bound
+                facts[word] = _spelled(bound) if decimal else bound
         if self.choices:
             facts["enum"] = list(self.choices)
         return facts
@@ -99,6 +99,11 @@ def _clean_float(value: object) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _spelled(value: object) -> str:
+    """A decimal as its digits, never with an exponent."""
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def _clean_decimal(value: object) -> Decimal | None:

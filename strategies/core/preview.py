@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from exchanges.core.candles import Candles
+from exchanges.core.decimals import from_float
+from strategies.core.plan import Grid, Plan, Scaling
+from strategies.core.preview_grid import Mark, worked
 from strategies.core.rolling import Floats
 from strategies.core.signals import Signals
 from strategies.core.strategy import BaseStrategy
@@ -13,19 +16,12 @@ from strategies.core.strategy import BaseStrategy
 CALLED = {"stop_loss_pct": "stop-loss", "take_profit_pct": "target", "trailing_stop_pct": "trailing stop"}
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A trade at ``price`` on candle ``index``, decided at the close before or by a protection during the candle."""
-
-    index: int
-    entry: bool
-    price: float
-    reason: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """``columns`` are the strategy's indicators; ``entries`` and ``exits`` count candles where a rule held."""
+    """``columns`` are the strategy's indicators; ``entries`` and ``exits`` count candles where a rule held.
+
+    ``levels`` are the lines of a grid, the lowest first.
+    """
 
     candles: Candles
     marks: tuple[Mark, ...]
@@ -33,6 +29,7 @@ class Preview:
     entries: int
     exits: int
     warming_up: int
+    levels: tuple[float, ...] = ()
 
     @property
     def bought(self) -> int:
@@ -47,21 +44,29 @@ def preview(strategy: BaseStrategy, candles: Candles, shown: int) -> Preview:
     """The last ``shown`` candles; those before them only warm up."""
     signals = strategy.signals(candles)
     begin = max(0, len(candles) - shown)
-    ready = signals.ready[begin:]
+    ready, grid = signals.ready[begin:], isinstance(signals.plan, Grid)
+    walked = worked(signals, candles, begin) if grid else _walked(strategy, signals, candles, begin)
     return Preview(
         candles=candles[begin:],
-        marks=tuple(_walked(strategy, signals, candles, begin)),
+        marks=tuple(walked),
         columns={name: values[begin:] for name, values in signals.indicators.items()},
         entries=int(np.count_nonzero(signals.entry[begin:] & ready)),
         exits=int(np.count_nonzero(signals.exit[begin:] & ready)),
         warming_up=int(np.count_nonzero(~ready)),
+        levels=tuple(map(float, signals.plan.lines)) if isinstance(signals.plan, Grid) else (),
     )
 
 
 @dataclass(slots=True)
 class _Held:
-    entry: float
+    """``paid`` are the prices of the parts; equal money in each makes the average a harmonic one."""
+
+    paid: list[float]
     peak: float
+
+    @property
+    def entry(self) -> float:
+        return len(self.paid) / sum(1 / price for price in self.paid)
 
 
 def _walked(strategy: BaseStrategy, signals: Signals, candles: Candles, begin: int) -> Iterator[Mark]:
@@ -73,18 +78,37 @@ def _walked(strategy: BaseStrategy, signals: Signals, candles: Candles, begin: i
         if held is None:
             # A decision at the last candle before the window belongs to a position that nobody saw opened.
             if before >= begin and signals.ready[before] and signals.entry[before]:
-                held = _Held(opened, opened)
-                yield Mark(index - begin, True, opened, strategy.reason(signals, before, holding=False))
+                held = _Held([opened], opened)
+                yield _bought(strategy, signals, before, begin, held, opened)
             continue
         if signals.exit[before]:
             held = None
             yield Mark(index - begin, False, opened, strategy.reason(signals, before, holding=True))
             continue
+        if signals.entry[before] and _adds(signals.plan, held, opened):
+            held.paid.append(opened)
+            yield _bought(strategy, signals, before, begin, held, opened)
         price, name = _touched(held, guards, candles, index)
         held.peak = max(held.peak, float(candles.high[index]))
         if name:
             held = None
             yield Mark(index - begin, False, price, f"The price reached the {CALLED[name]}.")
+
+
+def _adds(plan: Plan | None, held: _Held, opened: float) -> bool:
+    """Whether one more stake is bought at this price."""
+    if not isinstance(plan, Scaling) or len(held.paid) >= plan.stakes:
+        return False
+    return opened <= float(plan.highest(from_float(held.paid[-1])))
+
+
+def _bought(
+    strategy: BaseStrategy, signals: Signals, before: int, begin: int, held: _Held, price: float
+) -> Mark:  # fmt: skip
+    reason, count = strategy.reason(signals, before, holding=len(held.paid) > 1), len(held.paid)
+    if not isinstance(signals.plan, Scaling):
+        return Mark(before + 1 - begin, True, price, reason)
+    return Mark(before + 1 - begin, True, price, f"Stake {count} of {signals.plan.stakes}. {reason}", count)
 
 
 def _touched(held: _Held, guards: Mapping[str, float], candles: Candles, index: int) -> tuple[float, str]:

@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from strategies.core.preview import Mark, Preview, preview
+from strategies.core.preview import Preview, preview
+from strategies.core.preview_grid import Mark
 from strategies.core.strategy import StrategyRegistry
 from strategies.library.registry import load_shipped
 from strategies.tests.places import synthetic
@@ -86,3 +87,19 @@ def test_every_strategy_can_be_drawn(name):
     text = "".join([drawn.closes, *(line.path for line in drawn.overlays), *(spot.path for spot in drawn.spots)])
     assert "nan" not in text
     assert "e" not in text
+
+
+def test_lines_of_a_grid_lie_across_and_stretch_the_scale():
+    candles = synthetic(50)
+    low, high = float(candles.close.min()) * 0.9, float(candles.close.max()) * 1.1
+    drawn = chart(Preview(candles, (), {"close": candles.close}, 0, 0, 0, (low, (low + high) / 2, high)))
+    assert [level.number for level in drawn.levels] == [3, 2, 1]
+    assert [level.y for level in drawn.levels] == sorted(level.y for level in drawn.levels)
+    assert (float(drawn.lowest), float(drawn.highest)) == (pytest.approx(low), pytest.approx(high))
+    # The close itself is drawn once.
+    assert drawn.overlays == ()
+
+
+def test_several_parts_are_held_from_the_first_buy_to_the_last_sale():
+    marks = (Mark(5, True, 10.0, "", 1), Mark(9, True, 10.0, "", 2), Mark(20, False, 10.0, "", 1))
+    assert len(chart(seen(50, marks)).held) == 1

@@ -9,7 +9,8 @@ import numpy as np
 
 from exchanges.core.candles import from_ms
 from exchanges.core.decimals import from_float
-from strategies.core.preview import Mark, Preview
+from strategies.core.preview import Preview
+from strategies.core.preview_grid import Mark
 from strategies.core.rolling import Floats
 
 WIDTH, HEIGHT, PAD = 720, 220, 18
@@ -39,6 +40,15 @@ class Pane:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """A price at which orders rest, across the whole chart at height ``y``; ``number`` counts from the lowest."""
+
+    number: int
+    price: Decimal
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Spot:
     """A trade as a triangle: up under the line for a buy, down over it for a sale."""
 
@@ -62,6 +72,16 @@ class Chart:
     high: Decimal
     first: datetime
     last: datetime
+    #: The highest first.
+    levels: tuple[Level, ...] = ()
+
+    @property
+    def highest(self) -> Decimal:
+        return self.levels[0].price
+
+    @property
+    def lowest(self) -> Decimal:
+        return self.levels[-1].price
 
     @property
     def table(self) -> Sequence[Spot]:
@@ -73,10 +93,11 @@ def chart(seen: Preview) -> Chart | None:
     closes = seen.candles.close
     if len(closes) < 2:
         return None
-    overlays = {name: values for name, values in seen.columns.items() if _is_price(values, closes)}
-    others = {name: values for name, values in seen.columns.items() if name not in overlays and _known(values)}
+    columns = {name: values for name, values in seen.columns.items() if name != "close"}
+    overlays = {name: values for name, values in columns.items() if _is_price(values, closes)}
+    others = {name: values for name, values in columns.items() if name not in overlays and _known(values)}
     drawn = list(overlays.items())[:MOST_LINES]
-    low, high = _range([closes, *(values for _, values in drawn)])
+    low, high = _range([closes, *(values for _, values in drawn), *([np.array(seen.levels)] if seen.levels else [])])
     opened = seen.candles.opened_at
     spots = tuple(_spot(mark, from_ms(int(opened[mark.index])), len(closes), low, high) for mark in seen.marks)
     return Chart(
@@ -89,6 +110,10 @@ def chart(seen: Preview) -> Chart | None:
         high=from_float(round(high, 8)),
         first=from_ms(int(opened[0])),
         last=from_ms(int(opened[-1])),
+        levels=tuple(
+            Level(number, from_float(round(price, 8)), round(_y(price, low, high, HEIGHT), 1))
+            for number, price in enumerate(seen.levels, 1)
+        )[::-1],
     )
 
 
@@ -150,11 +175,11 @@ def _spot(mark: Mark, at: datetime, count: int, low: float, high: float) -> Spot
 
 
 def _held(marks: Sequence[Mark], count: int) -> Iterator[str]:
-    """The stretches in which a position is held, each as a box from a buy to its sale or the end."""
+    """The stretches in which a position is held, each as a box from the first buy to the last sale or the end."""
     bought: int | None = None
     for mark in (*marks, Mark(count - 1, False, 0.0, "")):
-        if mark.entry:
-            bought = mark.index
+        if mark.holding:
+            bought = mark.index if bought is None else bought
         elif bought is not None:
             left, right = _x(bought, count), _x(mark.index, count)
             yield f"M{left:.1f},0H{right:.1f}V{HEIGHT}H{left:.1f}z"

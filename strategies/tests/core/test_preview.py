@@ -3,6 +3,7 @@ import pytest
 
 from exchanges.core.candles import Candles
 from strategies.core.preview import preview
+from strategies.core.preview_grid import worked
 from strategies.core.rules import RuleStrategy
 from strategies.core.strategy import StrategyRegistry
 from strategies.library.registry import load_shipped
@@ -84,3 +85,56 @@ def test_marks_alternate_and_start_with_a_buy():
     assert seen.bought >= 2
     assert [mark.entry for mark in seen.marks] == [index % 2 == 0 for index in range(len(seen.marks))]
     assert all(len(column) == 300 for column in seen.columns.values())
+
+
+def of(name, **params):
+    return StrategyRegistry.get(name)(**params)
+
+
+LINES = {"lower": "90", "upper": "110", "levels": 3, "spacing": "arithmetic"}
+
+
+def told(strategy, candles):
+    return [(mark.index, mark.entry, mark.price, mark.parts) for mark in preview(strategy, candles, 100).marks]
+
+
+def test_grid_buys_at_its_lines_and_sells_at_the_next_ones():
+    candles = market(*flat(105, 105), (105, 105, 99, 99), (99, 111, 99, 111), *flat(111, 111))
+    seen = preview(of("grid", **LINES), candles, 100)
+    assert seen.levels == (90.0, 100.0, 110.0)
+    assert told(of("grid", **LINES), candles) == [(2, True, 100.0, 1), (3, False, 110.0, 0)]
+    assert seen.marks[0].reason == "The buy of line 2 of 3, the lowest being 1."
+
+
+def test_grid_that_opens_beyond_its_lines_trades_at_the_open():
+    candles = market(*flat(105, 105, 95, 112, 112))
+    assert told(of("grid", **LINES), candles) == [(2, True, 95.0, 1), (3, False, 112.0, 0)]
+
+
+def test_grid_places_a_sell_that_fills_at_once_where_its_line_is_passed():
+    candles = market(*flat(105, 105), (105, 105, 99, 109), *flat(120, 120))
+    assert told(of("grid", **LINES), candles)[-1] == (3, False, 120.0, 0)
+
+
+def test_grids_stop_sells_everything():
+    candles = market(*flat(105, 105), (105, 105, 80, 80), *flat(79, 79))
+    assert told(of("grid", **LINES, stop_pct="5"), candles) == [
+        (2, True, 90.0, 1), (2, True, 100.0, 2), (3, False, 79.0, 0),
+    ]  # fmt: skip
+
+
+def test_only_a_grid_is_worked_line_by_line():
+    candles = market(*flat(100, 101))
+    with pytest.raises(TypeError, match="signals with a grid"):
+        next(worked(of("rsi_cross").signals(candles), candles, 0))
+
+
+def test_stakes_are_told_and_the_profit_is_over_their_average():
+    hours = market(*flat(100, 100, 100, 100, 90, 90, 97))
+    hourly = Candles(hours.opened_at * 30, hours.open, hours.high, hours.low, hours.close, hours.volume)
+    strategy = of("dca", every="1h", drop_pct="5", take_profit_pct="2", stakes=2)
+    seen = preview(strategy, hourly, 100)
+    assert [(mark.entry, mark.price, mark.parts) for mark in seen.marks] == [
+        (True, 100.0, 1), (True, 90.0, 2), (False, pytest.approx(97.0), None),
+    ]  # fmt: skip
+    assert seen.marks[1].reason.startswith("Stake 2 of 2. ")
