@@ -10,6 +10,7 @@ from accounts.audit import Actor
 from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
+from bots.core.attempt import Unwanted, guarded
 from bots.core.backtest_request import asked_for
 from bots.core.backtest_study import checks_of, report_of
 from bots.core.backtest_terms import market_facts, market_of
@@ -25,10 +26,6 @@ from strategies import queries as strategies
 #: Of one user, waiting or running.
 QUOTA = 20
 Clock = Callable[[], datetime]
-
-
-class Unwanted(Exception):
-    """The work was canceled, or another worker has taken it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +86,8 @@ def run(backtest_id: int, clock: Clock) -> bool:
     if attempt is None:
         return False
     work = Work(Backtest.objects.select_related("repeats").get(pk=backtest_id), attempt, clock)
-    try:
+    with guarded(lambda why: _finish(work, JobState.FAILED, error=why)):
         facts = carry_out(work)
-    except Unwanted:
-        return True
-    except Exception as error:
-        _finish(work, JobState.FAILED, error=f"{type(error).__name__}: {error}"[:500])
-        if not isinstance(error, ValueError | LookupError):
-            raise
-    else:
         _finish(work, JobState.DONE, phase="done", progress=100.0, **facts)
     return True
 

@@ -13,6 +13,7 @@ from accounts.audit import Actor
 from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
+from bots.core.attempt import Unwanted, guarded
 from bots.core.backtest_request import RequestError, instant, read_symbol
 from bots.models import CandleDownload, JobState
 from bots.models.backtest import MOST_ATTEMPTS
@@ -31,10 +32,6 @@ DAY = timedelta(days=1)
 TURN = timedelta(seconds=20)
 REQUIRED = ("exchange", "symbol", "timeframe", "since")
 Clock = Callable[[], datetime]
-
-
-class Unwanted(Exception):
-    """The work was canceled, or another worker has taken it over."""
 
 
 def submit(user: User, given: Mapping[str, Any], at: datetime, actor: Actor) -> CandleDownload:
@@ -160,16 +157,11 @@ def work(download_id: int, clock: Clock) -> bool:
     if number is None:
         return False
     attempt = _Attempt(CandleDownload.objects.get(pk=download_id), number, clock, started)
-    try:
-        _advance(attempt)
-    except Unwanted:
-        return True
-    except (ExchangeFault, IntegrityError) as trouble:
-        _wait_or_fail(attempt, trouble)
-    except Exception as error:
-        _finish(attempt, JobState.FAILED, error=f"{type(error).__name__}: {error}"[:500])
-        if not isinstance(error, ValueError | LookupError):
-            raise
+    with guarded(lambda why: _finish(attempt, JobState.FAILED, error=why)):
+        try:
+            _advance(attempt)
+        except (ExchangeFault, IntegrityError) as trouble:
+            _wait_or_fail(attempt, trouble)
     return True
 
 

@@ -13,6 +13,7 @@ from accounts import audit
 from accounts.audit import Actor
 from bots import lifecycle
 from bots.acting import worker_name
+from bots.core.attempt import Unwanted, guarded
 from bots.core.backtest import NoCandles, signals_from
 from bots.core.backtest_touch import protects
 from bots.core.drift import compare
@@ -44,10 +45,6 @@ MOST_DOWNLOADED: Final = 100_000
 #: Between two signs of life: a report of a day of seconds may take minutes.
 PULSE: Final = timedelta(seconds=10)
 Clock = Callable[[], datetime]
-
-
-class Unwanted(Exception):
-    """The work was canceled, or another worker has taken it over."""
 
 
 @dataclass(slots=True)
@@ -164,18 +161,12 @@ def run(report_id: int, clock: Clock) -> bool:
         return False
     row = DriftReport.objects.select_related("run", "run__strategy").get(pk=report_id)
     work = Work(row, attempt, clock, clock())
-    try:
-        facts = carry_out(work)
-    except Unwanted:
-        return True
-    except (ExchangeFault, UnknownExchange, UnknownSymbol, NoCandles) as error:
-        _finish(work, JobState.FAILED, error=str(error)[:500])
-    except Exception as error:
-        _finish(work, JobState.FAILED, error=f"{type(error).__name__}: {error}"[:500])
-        if not isinstance(error, ValueError | LookupError):
-            raise
-    else:
-        _finish(work, JobState.DONE, **facts)
+    with guarded(lambda why: _finish(work, JobState.FAILED, error=why)):
+        try:
+            _finish(work, JobState.DONE, **carry_out(work))
+        except (ExchangeFault, UnknownExchange, UnknownSymbol, NoCandles) as error:
+            # A sentence for the user already.
+            _finish(work, JobState.FAILED, error=str(error)[:500])
     return True
 
 

@@ -13,6 +13,7 @@ from accounts.audit import Actor
 from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
+from bots.core.attempt import Unwanted, guarded
 from bots.core.backtest_terms import ENGINE_VERSION
 from bots.core.kernel_scores import joined
 from bots.core.result_pack import pack_document, pack_scores, unpack_scores
@@ -34,10 +35,6 @@ TURN = timedelta(seconds=60)
 #: Of the percents, what the parts make up; the rest is the ranking.
 PARTS_SHARE = 95.0
 Clock = Callable[[], datetime]
-
-
-class Unwanted(Exception):
-    """The work was canceled, or another worker has taken it over."""
 
 
 def submit(user: User, given: Mapping[str, Any], at: datetime, actor: Actor) -> Sweep:
@@ -133,19 +130,15 @@ def _field(row: Sweep, at: datetime) -> Field:
 def _do(part: Claimed, row: Sweep, field: Field, clock: Clock) -> bool:
     """Evaluate one part; False when the sweep is no longer wanted."""
     pulse = _Pulse(part, row, clock)
-    try:
+    with guarded(lambda why: _fail(row, why, clock())):
         scores = field.evaluated(part.first, part.end, pulse)
         SweepPart.objects.finish(
             part.pk, part.attempt, JobState.DONE, clock(),
             done=part.end - part.first, scores=pack_scores(scores), data_sha256=data_sha256(field.seen.read),
         )  # fmt: skip
         pulse.tell()
-    except Unwanted:
-        return False
-    except Exception as error:
-        _fail(row, f"{type(error).__name__}: {error}", clock())
-        raise
-    return True
+        return True
+    return False
 
 
 class _Pulse:
