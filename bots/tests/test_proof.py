@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bots.core.order_state import mermaid
-from bots.tests.proof.kill_matrix import NAMES
+from bots.tests.proof.kill_matrix import NAMES, turn_by_turn
 from bots.tests.proof.terms import LEAST_POINTS, Tally
 from tradingbot.tests.places import PROJECT
 
@@ -65,6 +65,10 @@ def test_a_proof_that_looks_at_too_little_is_none() -> None:
     assert enough.failures() == []
     assert few.failures(busy=False) == [f"entry: only {LEAST_POINTS - 1} crash points"]
     assert Tally(wrong=["exposure"]).failures() == ["exposure"]
+
+
+def test_few_runs_are_shared_out_among_all_scenarios() -> None:
+    assert "".join(turn_by_turn([iter("abc"), iter("d"), iter(""), iter("ef")])) == "adebfc"
 
 
 def test_the_documents_diagram_is_the_table() -> None:

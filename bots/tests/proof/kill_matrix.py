@@ -8,12 +8,16 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from bots.tests.proof.surroundings import prepare
 
+T = TypeVar("T")
 NAMES = ("entry", "exit", "stop", "resting", "cancel", "rotation", "close", "grid", "grid close")
 
 
@@ -24,7 +28,7 @@ def shard(
     server: str,
     results: "multiprocessing.Queue[dict[str, object]]",
 ) -> None:
-    """One process's share of the runs: scenarios turn by turn, seeds of its own."""
+    """One process's share of the runs: scenarios turn by turn."""
     with tempfile.TemporaryDirectory(prefix="proof-", dir=_memory()) as name:
         folder = Path(name)
         from bots.tests.proof.stores import PostgresStore, SqliteStore, Store
@@ -39,13 +43,27 @@ def shard(
         gc.freeze()
         gc.disable()
         share = -(-options.runs // procs)
-        seed = options.seed + number
+        # The points of one seed are shared out; where a seed is one run, the seeds are.
+        points = options.mode in ("kill", "switch")
+        seed = options.seed + (0 if points else number)
         while tally.runs < share:
-            for scenario in options.scenario or NAMES:
-                runs = MODES[options.mode](harness, scenario, seed, options.stride, options.double, tally)
-                judge(runs, tally, share)
-            seed += procs
+            runs = [
+                MODES[options.mode](harness, scenario, seed, options.stride, options.double, tally)
+                for scenario in options.scenario or NAMES
+            ]
+            judge(turn_by_turn([islice(each, number, None, procs) for each in runs] if points else runs), tally, share)
+            seed += 1 if points else procs
         results.put(asdict(tally))
+
+
+def turn_by_turn(sources: Iterable[Iterator[T]]) -> Iterator[T]:
+    """One of each, again and again: however few runs there are, no scenario is left out."""
+    waiting = deque(sources)
+    while waiting:
+        source = waiting.popleft()
+        for one in islice(source, 1):
+            yield one
+            waiting.append(source)
 
 
 def _memory() -> str | None:

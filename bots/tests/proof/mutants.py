@@ -505,10 +505,12 @@ def end_leaves_its_lines(_mood: Mood) -> None:
 
 
 def nobody_looks_after_the_end(_mood: Mood) -> None:
-    """What is filled after the cancel with which a run ended is never heard of."""
+    """What is filled after the cancel with which a run ended is never heard of; such fills are no rarity here."""
     from bots.reconcile import account
+    from bots.tests.proof import venue
 
     account.AFTERCARE = timedelta(0)
+    venue.CANCEL_FAULTS = {"ok": 1, "fills after": 1}
 
 
 def switch_is_read_once(_mood: Mood) -> None:
