@@ -65,9 +65,9 @@ def cancel(row: Sweep, at: datetime, actor: Actor) -> None:
 
 
 def waiting(at: datetime) -> list[int]:
-    """Sweeps with a part to be done, or with none left and no ranking yet."""
+    """Sweeps with a part to be done, with none left and no ranking yet, or with one that was given up."""
     unfinished = Sweep.objects.unfinished().order_by("pk")
-    return [row.pk for row in unfinished[:50] if _open_part(row.pk, at) is not None or _ripe(row.pk)]
+    return [row.pk for row in unfinished[:50] if _open_part(row.pk, at) is not None or _ripe(row.pk) or _hopeless(row)]
 
 
 def work(sweep_id: int, clock: Clock) -> bool:
@@ -83,6 +83,9 @@ def work(sweep_id: int, clock: Clock) -> bool:
         field = field or _field(row, started)
         if not _do(part, row, field, clock):
             return True
+    if _hopeless(row):
+        _fail(row, "The worker died on one of its parts three times.", clock())
+        return True
     if _ripe(row.pk):
         return _rank(row, field or _field(row, started), clock)
     return field is not None
@@ -107,8 +110,13 @@ def _ripe(sweep_id: int) -> bool:
     return not SweepPart.objects.filter(sweep=sweep_id).exclude(state=JobState.DONE).exists()
 
 
+def _hopeless(row: Sweep) -> bool:
+    """A part was given up: there will be no ranking."""
+    return SweepPart.objects.filter(sweep=row.pk, state=JobState.FAILED).exists()
+
+
 def _claimed_part(row: Sweep, clock: Clock) -> Claimed | None:
-    while (pk := _open_part(row.pk, clock())) is not None:
+    while not _hopeless(row) and (pk := _open_part(row.pk, clock())) is not None:
         attempt = SweepPart.objects.claim(pk, worker_name(), clock())
         if attempt is not None:
             at = clock()

@@ -8,7 +8,7 @@ from bots.core.backtest import NoCandles
 from bots.core.result_pack import unpack_document
 from bots.core.sweep_plan import SweepError
 from bots.models import Backtest, JobState, Sweep, SweepPart
-from bots.models.backtest import SILENCE
+from bots.models.backtest import MOST_ATTEMPTS, SILENCE
 from bots.queries import research
 from bots.tests.research_cast import AT, GIVEN, GRID, actor, stored, ticking
 from exchanges import candle_store
@@ -97,6 +97,31 @@ def test_parts_of_a_dead_worker_are_done_by_the_next_one(alice):
     assert sweeps.waiting(later) == [row.pk]
     assert sweeps.work(row.pk, ticking(start=later))
     assert Sweep.objects.get(pk=row.pk).state == JobState.DONE
+
+
+def test_sweep_that_kills_its_workers_fails_in_the_end(alice):
+    stored(300)
+    row = submitted(alice)
+    at, first = AT, row.parts.first()
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        assert SweepPart.objects.claim(first.pk, "dead", at) == attempt
+        at += SILENCE + timedelta(seconds=1)
+    assert sweeps.waiting(at) == [row.pk]
+    assert sweeps.work(row.pk, ticking(start=at))
+    row.refresh_from_db()
+    assert (row.state, row.error) == (JobState.FAILED, "The worker died on one of its parts three times.")
+    assert row.parts.filter(state=JobState.QUEUED).count() == 2
+    assert sweeps.waiting(at) == []
+
+
+def test_sweep_with_a_part_that_was_given_up_is_looked_at_again(alice):
+    stored(300)
+    row = submitted(alice)
+    row.parts.update(state=JobState.DONE)
+    SweepPart.objects.filter(pk=row.parts.first().pk).update(state=JobState.FAILED)
+    assert sweeps.waiting(AT) == [row.pk]
+    assert sweeps.work(row.pk, ticking())
+    assert Sweep.objects.get(pk=row.pk).state == JobState.FAILED
 
 
 def test_ranking_that_died_is_done_again(alice):
