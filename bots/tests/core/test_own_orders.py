@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bots.core.codes import Code
 from bots.core.intent import OrderIntent, Purpose
-from bots.core.own_orders import crosses, meets_no_own_order
+from bots.core.own_orders import crosses, meets_no_own_order, nothing_is_sold_twice
 from bots.core.situation import Standing
 from bots.tests.core.cast import flat, holding
 from exchanges.core.orders import OrderType, Side
@@ -56,3 +56,10 @@ def test_a_sell_that_only_offers_yields_like_an_entry() -> None:
     asked = Standing(Side.BUY, D(100), firm=False)
     assert meets_no_own_order(order(Side.SELL, D(99), rests=True), holding(standing=(asked,))) is not None
     assert meets_no_own_order(order(Side.SELL, D(101), rests=True), holding(standing=(asked,))) is None
+
+
+def test_what_is_offered_already_is_not_sold_again() -> None:
+    now = holding(selling=D("0.004"))
+    assert nothing_is_sold_twice(order(Side.SELL, D(99)), now) is not None
+    assert nothing_is_sold_twice(order(Side.SELL, D(99)), holding()) is None
+    assert nothing_is_sold_twice(order(Side.BUY, D(99)), now) is None

@@ -179,3 +179,10 @@ def test_a_warning_stops_nothing_and_is_told() -> None:
     told = judged(entry_intent(now), now, Code.SIGNAL_BUY, "Buy.")
     assert (told.code, told.reason.startswith("Buy. Warning KEY_NO_IP_LIMIT: ")) == (Code.SIGNAL_BUY, True)
     assert "Warning" not in judged(entry_intent(flat()), flat(), Code.SIGNAL_BUY, "Buy.").reason
+
+
+@pytest.mark.parametrize(("limit", "code"), [("46550", None), ("46549", Code.PRICE_BAND)])
+def test_a_stops_limit_is_measured_from_its_own_price(limit: str, code: Code | None) -> None:
+    stop = leave(purpose=Purpose.STOP, rests=True, stop_price=D(47500), limit_price=D(limit))
+    denial = check(stop, holding())
+    assert (denial and denial.code) is code
