@@ -25,6 +25,8 @@ from exchanges.core.orders import Quote, Side
 from exchanges.core.port import Exchange
 
 QUOTE_MAX_AGE = timedelta(seconds=10)
+#: An exit that has waited longer for what rests is priced anew.
+CLEARED_FAST = timedelta(seconds=2)
 #: An immediate entry that stands at an exchange all the same is called back after this long.
 STRAY_LIFE = timedelta(minutes=2)
 
@@ -136,10 +138,19 @@ def _take(turn: Turn, cause: Cause, choose: Choose, *, stale: bool, full_exit: b
         if not clear_resting(turn, "an exit comes first"):
             raise Unsettled("A resting order that may still sell the same coins is not settled yet.")
         clear_the_way(turn, quote)
+        quote = _quote_of_now(turn, quote)
     ambient = look(turn, quote, holding=holding, stale=stale)
     if cause.candle_opened_at is not None and not (full_exit and holding):
         wait_for_close(turn.run, cause.candle_opened_at, ambient)
     return decide_now(turn, cause, choose, ambient)
+
+
+def _quote_of_now(turn: Turn, quote: Quote) -> Quote:
+    """Calling back many orders takes a while, and an exit's limit is put near the price; an old one still sells."""
+    if turn.now() - turn.at > CLEARED_FAST:
+        with suppress(ExchangeFault):
+            return turn.exchange.fetch_quote(turn.run.symbol)
+    return quote
 
 
 def wait_for_close(run: BotRun, opened_at: datetime, ambient: Ambient) -> None:

@@ -162,6 +162,23 @@ def test_what_rests_is_called_back_before_everything_is_sold(desk: Desk) -> None
     assert desk.held() < D("0.00001")
 
 
+def test_an_exit_that_waited_for_its_cancels_is_priced_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    act(desk)
+    resting(desk, "grid:1", Side.SELL, "55000", "grid:1")
+    clock, clear = [0.0], acting.clear_resting
+
+    def slowly(turn: acting.Turn, why: str) -> bool:
+        clock[0] += 3
+        desk.books.prices["BTC/USDT"] = D(49_000)
+        return clear(turn, why)
+
+    monkeypatch.setattr(acting, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(acting, "clear_resting", slowly)
+    order = sell_all(desk).order
+    assert order is not None
+    assert (order.price, desk.held() < D("0.00001")) == (D(49_000), True)
+
+
 def test_a_resting_sell_of_unknown_end_holds_the_exit_back(desk: Desk) -> None:
     act(desk)
     order = resting(desk, "grid:1", Side.SELL, "55000", "grid:1")
