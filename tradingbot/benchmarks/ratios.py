@@ -7,6 +7,8 @@ from typing import Any, Final
 
 #: A ratio counts where wall and CPU agree within this share.
 AGREEMENT: Final = 0.25
+#: Of a candle: its time, four prices and the volume.
+COLUMNS: Final = 6
 Rounds = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -42,6 +44,49 @@ GOALS: Final = (
     Goal("P5", "freqtrade / backtest_run, whole process", "freqtrade-whole", "backtest_run", 5, 10),
     Goal("P6", "loading stored candles / simulating them", "load", "exact", 10, 2, most=True),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most memory that a system's own process ever had (its high-water mark), in MiB.
+
+    ``most`` is how often its candles' columns may be held, ``beside`` what else there may be: the interpreter and its
+    libraries.
+    """
+
+    what: str
+    system: str
+    most: float
+    beside: float
+
+    def bound(self, candles: int) -> float:
+        return self.most * candles * COLUMNS * 8 / 2**20 + self.beside
+
+
+PEAKS: Final = (
+    Peak("exact ledger and report", "exact", 2.5, 150),
+    Peak("the same with stop and target", "exact sltp", 2.5, 150),
+    Peak("sweep of 1,000, one process", "sweep", 0, 400),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The highest of all rounds."""
+
+    peak: Peak
+    mib: float
+    bound: float
+
+    @property
+    def verdict(self) -> str:
+        return "reached" if self.mib <= self.bound else "missed"
+
+
+def held(rounds: Rounds) -> list[Held]:
+    """Every peak of which the system was measured."""
+    found = [(peak, rounds[peak.system]) for peak in PEAKS if rounds.get(peak.system)]
+    return [Held(peak, max(one["rss_mb"] for one in some), peak.bound(some[0]["candles"])) for peak, some in found]
 
 
 @dataclass(frozen=True, slots=True)

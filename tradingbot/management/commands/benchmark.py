@@ -52,6 +52,7 @@ class Command(ConsoleCommand):
         document = {
             "systems": {name: list(measured) for name, measured in rounds.items()},
             "ratios": [{**asdict(one), "verdict": one.verdict} for one in found],
+            "peaks": [{**asdict(one), "verdict": one.verdict} for one in ratios.held(rounds)],
             "other_trades": wrong,
         }
         self.emit(document, lines(rounds, found, wrong))
@@ -98,3 +99,6 @@ def lines(
         note = "" if one.agrees else f"  (CPU says {one.cpu_ratio:.3g}: noisy)"
         span = f"[{one.least:.3g} … {one.most:.3g}]"
         yield f"{one.goal.row:<4}{one.goal.what:<46}{one.ratio:>8.3g} {span:<18} {bound:<12} {one.verdict}{note}"
+    for peak in ratios.held(rounds):
+        bound = f"≤ {peak.bound:.0f}"
+        yield f"    {'peak MiB: ' + peak.peak.what:<46}{peak.mib:>8.0f} {'':<18} {bound:<12} {peak.verdict}"

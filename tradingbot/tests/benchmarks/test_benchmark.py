@@ -48,6 +48,10 @@ def test_live_values_equal_the_backtest_s_after_rounding():
     assert found["equal_rounded"] == found["looked"] > 100
 
 
+#: A hundred and twenty MiB is two and a half times what 2²⁰ candles take.
+PEAKS = {"exact": 270.0, "sweep": 401.0}
+
+
 def one(seconds: float, cpu: float | None = None, sha: str = "x") -> dict[str, object]:
     return {"seconds": seconds, "cpu_s": seconds if cpu is None else cpu, "entries_sha": sha}
 
@@ -65,6 +69,12 @@ def test_goal_that_is_missed_noisy_or_by_cpu_says_so():
     })}  # fmt: skip
     assert (by_row["P1"].verdict, by_row["P2"].verdict, by_row["P2"].ratio) == ("missed", "reached", 500.0)
     assert (by_row["P6"].verdict, by_row["P6"].agrees) == ("moonshot", False)
+
+
+def test_peak_memory_is_the_highest_of_all_rounds_against_the_size_of_the_candles():
+    rounds = {name: [{"rss_mb": peak, "candles": 2**20} for peak in (90.0, mib)] for name, mib in PEAKS.items()}
+    told = {found.peak.system: (found.mib, found.bound, found.verdict) for found in ratios.held(rounds)}
+    assert told == {"exact": (270.0, 270.0, "reached"), "sweep": (401.0, 400.0, "missed")}
 
 
 def test_other_trades_are_named():
@@ -98,6 +108,7 @@ def test_command_prints_ratios_and_one_document(tmp_path):
     assert document["systems"].keys() == {"exact", "events", "trades"}
     assert document["other_trades"] == []
     assert [found["goal"]["row"] for found in document["ratios"]] == ["P3"]
+    assert [found["verdict"] for found in document["peaks"]] == ["reached"]
     out = io.StringIO()
     call_command("benchmark", *options, "--only", "events", stdout=out)
     assert "events" in out.getvalue()
