@@ -19,8 +19,11 @@ SECONDS = HOUR // 1000
 
 def outcome(rows: list[tuple[float, ...]], entry: list[int], exit_: list[int] | None = None, **more: Any) -> Outcome:
     asked = {"entry_type": EntryType.LIMIT, "limit_offset_pct": D(2), "limit_timeout_seconds": SECONDS, **more}
-    made = candles(rows)
-    return backtest.run(made, signals(len(rows), entry=entry, exit_=exit_ or []), terms(market=FREE, **asked))
+    made, given_terms = candles(rows), terms(market=FREE, **asked)
+    opinions = signals(len(rows), entry=entry, exit_=exit_ or [])
+    found = backtest.run(made, opinions, given_terms)
+    assert found == backtest_limit.replay(made, opinions, given_terms)
+    return found
 
 
 FLAT = (100.0, 100.0, 100.0, 100.0)

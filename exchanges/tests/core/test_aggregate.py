@@ -45,6 +45,14 @@ def test_timeframe_that_is_no_multiple_is_refused(fine: str, coarse: str) -> Non
         aggregate(demo.candles("BTC/USDT", fine, START, 3), fine, coarse)
 
 
+def test_trades_make_the_candles_of_their_minutes() -> None:
+    times, prices = np.array([START + 500, START + 500, START + 59_999, START + 180_000]), np.array([10.0, 12, 9, 11])
+    assert from_trades(times, prices, np.array([1.0, 2, 4, 8]), "1m").rows() == [
+        [START, 10, 12, 9, 9, 7],
+        [START + 180_000, 11, 11, 11, 11, 8],
+    ]
+
+
 def test_trades_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="in the order"):
         from_trades(np.array([2, 1]), np.ones(2), np.ones(2), "1m")
