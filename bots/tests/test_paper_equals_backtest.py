@@ -1,6 +1,6 @@
 """Law 2: recorded candles, ticked one by one through the live path, give the backtest's trades to the last digit."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
 
@@ -91,25 +91,52 @@ CASES = [
 ]
 
 
+#: Hours, and the trades' least number in them; the longer walk is the same law over more of the market.
+GAPLESS = [(300, 5), pytest.param(500, 8, marks=pytest.mark.nightly)]
+
+
+@pytest.mark.parametrize(("hours", "least"), GAPLESS)
 @pytest.mark.parametrize(("strategy", "params", "limits"), CASES)
 def test_ticks_of_a_gapless_recording_trade_as_the_backtest(
-    alice: User, monkeypatch: pytest.MonkeyPatch, strategy: str, params: dict[str, Any], limits: dict[str, Any]
+    alice: User,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    params: dict[str, Any],
+    limits: dict[str, Any],
+    hours: int,
+    least: int,
 ) -> None:
-    candles = recorded("btcusdt_1h_binance_2024-01_2024-04.csv", datetime(2024, 1, 1, tzinfo=UTC), 500)
-    assert compare(alice, monkeypatch.setattr, candles, strategy, params, limits) >= 8
+    candles = recorded("btcusdt_1h_binance_2024-01_2024-04.csv", datetime(2024, 1, 1, tzinfo=UTC), hours)
+    assert compare(alice, monkeypatch.setattr, candles, strategy, params, limits) >= least
 
 
-def test_ticks_across_an_outage_trade_as_the_backtest(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    candles = recorded("btcusdt_1h_binance_2017-08_2019-12.csv", datetime(2018, 2, 1, tzinfo=UTC), 400)
+#: Days into February 2018, hours, and the least number of trades before and after the exchange's 33 hours away.
+OUTAGE = [(4, 150, 6), pytest.param(0, 400, 12, marks=pytest.mark.nightly)]
+
+
+def around_the_outage(days: int, hours: int) -> Candles:
+    since = datetime(2018, 2, 1, tzinfo=UTC) + timedelta(days=days)
+    candles = recorded("btcusdt_1h_binance_2017-08_2019-12.csv", since, hours)
     assert np.diff(candles.opened_at).max() > 30 * timeframe_ms("1h")
+    return candles
+
+
+@pytest.mark.parametrize(("days", "hours", "least"), OUTAGE)
+def test_ticks_across_an_outage_trade_as_the_backtest(
+    alice: User, monkeypatch: pytest.MonkeyPatch, days: int, hours: int, least: int
+) -> None:
     params = {"rsi_method": "cutler", "oversold": 45, "overbought": 55}
-    assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, {}) >= 12
+    candles = around_the_outage(days, hours)
+    assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, {}) >= least
 
 
-def test_entries_that_rest_across_an_outage_trade_as_the_backtest(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    candles = recorded("btcusdt_1h_binance_2017-08_2019-12.csv", datetime(2018, 2, 1, tzinfo=UTC), 400)
+@pytest.mark.parametrize(("days", "hours", "least"), OUTAGE)
+def test_entries_that_rest_across_an_outage_trade_as_the_backtest(
+    alice: User, monkeypatch: pytest.MonkeyPatch, days: int, hours: int, least: int
+) -> None:
     params = {"rsi_method": "cutler", "oversold": 60, "overbought": 65}
-    assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, LIMIT) >= 10
+    candles = around_the_outage(days, hours)
+    assert compare(alice, monkeypatch.setattr, candles, "rsi_cross", params, LIMIT) >= least
 
 
 def test_stops_that_rest_on_the_exchange_sell_inside_candles_as_the_backtest(
