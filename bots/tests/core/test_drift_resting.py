@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from bots.core import backtest
 from bots.core.backtest_terms import Outcome, Terms
 from bots.core.drift import _walk, compare
-from bots.core.drift_state import DECIDED, MET, Act, Place
+from bots.core.drift_met import first_met
+from bots.core.drift_state import DECIDED, MET, REACHED, Act, Place, Rests
 from bots.core.drift_terms import Cause, Drift, Lived, LiveFill, LiveOrder, Memory, Tape
 from bots.core.drift_walk import Step
 from bots.core.intent import line_of
 from bots.core.limits import EntryType
-from bots.core.position import FillFact, fold
-from bots.tests.core.candles_cast import PLAIN, STRICT, limits, walks
+from bots.core.position import FillFact, Position, fold
+from bots.tests.core.candles_cast import PLAIN, STRICT, flat_candles, limits, signals, walks
 from bots.tests.core.test_drift import CAPITAL, of_one_day, tape
 from bots.tests.core.test_grid import limits as grid_limits
 from bots.tests.core.test_grid import worked
@@ -26,6 +27,7 @@ from exchanges.core.candles import from_ms
 from exchanges.core.decimals import ZERO, from_float
 from exchanges.core.fees import fee_of
 from exchanges.core.orders import Side
+from strategies.core.plan import Grid
 
 SECONDS = st.sampled_from([1, 60, 3600, 5 * 3600, 90 * 3600])
 OFFSETS = st.sampled_from([D(0), D("0.3"), D(2), D(10)])
@@ -208,3 +210,20 @@ def tampered(draw: st.DrawFn) -> tuple[Tape, list[LiveOrder]]:
 def test_effects_add_up_whatever_was_done(case: tuple[Tape, list[LiveOrder]]) -> None:
     asked, orders = case
     checked(compare(Lived(CAPITAL, Memory(), orders, []), asked), asked, orders)
+
+
+def test_what_rests_is_found_beyond_the_first_stretch_of_candles() -> None:
+    prices = [100.0] * 200
+    prices[150] = 90.0
+    standing = [Rests("entry", Side.BUY, D(1), D(95))]
+    assert first_met(standing, flat_candles(prices), (1, REACHED), 200) == (150, MET)
+    assert first_met(standing, flat_candles(prices), (151, MET), 200) is None
+
+
+def test_an_exit_that_is_worth_less_than_the_least_order_is_left_alone() -> None:
+    plan = Grid((D(95), D(100), D(105)))
+    made = flat_candles([100, 90, 70, 70])
+    asked = tape((made, replace(signals(4, exit_=[1]), plan=plan)), replace(PLAIN, min_notional=D(400)))
+    walk = _walk(asked, CAPITAL, CAPITAL)
+    held = replace(walk.begin(Memory()), position=Position(D(5), D(100), opened_at=walk.time(0)))
+    assert walk.asks(held, 2) == []
