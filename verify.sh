@@ -26,7 +26,7 @@ imports() { "$PYTHON" -c 'from importlinter.cli import lint_imports_command as l
 templates() { "$PYTHON" -m djlint templates --lint --quiet; }
 migrations() { "$PYTHON" manage.py makemigrations --check --dry-run; }
 deployment() { HTTPS=on "$PYTHON" manage.py check --deploy --fail-level WARNING; }
-tests() { "$PYTHON" -m pytest -n 2 --dist worksteal --cov --cov-report= ; }
+tests() { "$PYTHON" -m pytest -n 2 --dist worksteal --durations=12 --durations-min=5 --cov --cov-report= ; }
 coverage() { "$PYTHON" -m coverage report --include='*/core/*' --skip-covered --show-missing --fail-under=100; }
 postgres() { TEST_DATABASE=postgres "$PYTHON" -m pytest -n 2 --dist worksteal -m 'django_db and not browser and not slow and not nightly'; }
 

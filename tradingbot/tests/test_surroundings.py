@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ from django.conf import settings
 
 from tradingbot.tests.network import NetworkForbiddenError, is_local
 from tradingbot.tests.places import NO_DATA
-from tradingbot.tests.plugin import ALLOWED_SKIP
+from tradingbot.tests.plugin import ALLOWED_SKIP, is_measured
 
 
 def test_configuration_from_outside_does_not_reach_the_tests():
@@ -67,3 +68,18 @@ def test_skip_for_a_missing_part_is_not_allowed(reason):
 
 def test_chromium_is_an_executable(chromium):
     assert os.access(chromium, os.X_OK)
+
+
+def test_a_test_without_a_database_is_measured(request):
+    assert is_measured(request.node)
+
+
+@pytest.mark.django_db
+def test_a_test_with_a_database_runs_unmeasured(request):
+    assert not is_measured(request.node)
+    assert sys.gettrace() is None
+
+
+def test_a_test_whose_fixture_asks_for_the_database_runs_unmeasured(request, db):
+    assert not is_measured(request.node)
+    assert sys.gettrace() is None
