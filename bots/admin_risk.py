@@ -35,7 +35,7 @@ class FreshSecondFactor(ReadOnly):
         return step_up_required(super().changeform_view, back="admin:index")(request, *args, **kwargs)
 
 
-class RiskLimitsForm(LimitFields):
+class RiskLimitsForm(LimitFields):  # type: ignore[misc]
     """One field per limit beside whom it is for; empty means no limit."""
 
     given = LimitsForm.given
@@ -81,14 +81,15 @@ class RiskLimitsAdmin(FreshSecondFactor):
     list_display = ("level", "target", "limits", "changed_at")
     list_filter = ("level",)
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return ["level", "target", *LEVELED, *(["changed_at"] if obj else [])]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         return ("level", "target", "changed_at") if obj else ()
 
     def save_model(self, request: HttpRequest, obj: RiskLimits, form: Any, change: bool) -> None:
-        row = operations.set_limits(*form.whose, form.given, timezone.now(), actor_of(request))
+        level, target = form.whose
+        row = operations.set_limits(level, target, form.given, timezone.now(), actor_of(request))
         obj.pk = row.pk
         obj.refresh_from_db()
 
