@@ -42,7 +42,7 @@ def problems(plan: Plan | None, capital: Decimal, market: Market, limits: Limits
     if any(upper * (ONE - market.maker_fee) <= lower * (ONE + market.maker_fee) for lower, upper in pairwise(lines)):
         fee = plain(market.maker_fee * 100)
         found["params.levels"] = f"Expected fewer, or further bounds: two fees of {fee} % are more than a line's step."
-    elif not all(market.tradable(sizing.all_in_amount(stake, line, market), line) for line in lines[:-1]):
+    elif not all(market.tradable(_amount(stake, line, lines, market), line) for line in lines[:-1]):
         share = f"{stake:.2f} {market.quote} a line is under the market's least order"
         found["capital"] = f"Expected more, or fewer levels: {share} ({plain(market.min_notional)} {market.quote})."
     return found
@@ -68,8 +68,14 @@ def wish_of(lines: Lines, line: int, now: Situation) -> OrderIntent | None:
         return _resting(Purpose.EXIT, Side.SELL, held, limit, line, now)
     stake = (now.cash - now.position.cash) / (len(lines) - 1)
     if price < now.price_for(Side.SELL):
-        return _resting(Purpose.ENTRY, Side.BUY, sizing.all_in_amount(stake, price, now.market), price, line, now)
+        return _resting(Purpose.ENTRY, Side.BUY, _amount(stake, price, lines, now.market), price, line, now)
     return None
+
+
+def _amount(stake: Decimal, price: Decimal, lines: Lines, market: Market) -> Decimal:
+    """What one line buys: all lines together never hold more than one order may sell."""
+    amount = sizing.all_in_amount(stake, price, market)
+    return min(amount, market.round_amount(market.max_amount / (len(lines) - 1))) if market.max_amount else amount
 
 
 def _resting(purpose: Purpose, side: Side, amount: Decimal, limit: Decimal, line: int, now: Situation) -> OrderIntent:

@@ -64,7 +64,7 @@ class Lines(Account):
         at = from_ms(int(self.candles.opened_at[index]))
         fact = self._fact(intent.side, Execution(intent.amount, price, fee, market.quote, at), index)
         pnl = self._book(fact, intent.slot_leg, index) or ZERO
-        open_fee, first = fee, min(candle for _, candle in self.bought.values())
+        open_fee, first = fee, min((candle for _, candle in self.bought.values()), default=index)
         for line, lot in sorted(self.lots.items()):
             share = open_fee if line == max(self.lots) else min(open_fee, fee_of(lot.amount * price, market.taker_fee))
             open_fee -= share

@@ -168,7 +168,7 @@ def test_import_knows_the_market_by_freqtrades_name() -> None:
 
 def test_import_asks_for_what_the_name_does_not_tell(file: Path) -> None:
     code, words = refused("candles_import", str(file), "--exchange", "demo", "--timeframe", "1m")
-    assert (code, words) == (4, "Expected --symbol: the name candles.csv does not tell it.")
+    assert (code, words) == (2, "Expected --symbol: the name candles.csv does not tell it.")
     assert "Expected --timeframe" in refused("candles_import", str(file), "--exchange", "a", "--symbol", "A/B")[1]
     assert not CandleChunk.objects.exists()
 

@@ -71,6 +71,15 @@ def test_engine_equals_candle_by_candle_to_the_last_digit(work, capital, market,
     assert measured.equity[-1] == pytest.approx(float(measured.stats.final_equity), rel=1e-9, abs=1e-9)
 
 
+def test_all_lines_together_are_never_more_than_one_order_may_sell():
+    market = Market("BTC/USDT", "BTC", "USDT", D("0.01"), D("0.01"), max_amount=D(4), taker_fee=D(0))
+    made = flat_candles([106, 106, 94, 89, 80, 80, 70])
+    opinions = replace(signals(7, exit_=[4]), plan=NINES)
+    outcome = backtest.run(made, opinions, Terms(D(9000), market))
+    assert [fill.amount for fill in outcome.fills] == [D("1.33"), D("1.33"), D("1.33"), D("3.99")]
+    assert outcome.position.amount == 0
+
+
 def assert_sane(outcome, plan, asked):
     """Never a lot on a line that has one, never more sold than held, money never below nothing; all adds up."""
     held: dict[str, D] = {}

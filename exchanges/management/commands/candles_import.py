@@ -51,5 +51,5 @@ def _market(options: Mapping[str, Any], path: Path) -> tuple[str, str, str]:
     found = {**options, "symbol": options["symbol"] or told.symbol, "timeframe": options["timeframe"] or told.timeframe}
     for name in ("symbol", "timeframe"):
         if not found[name]:
-            raise Failure(f"Expected --{name}: the name {path.name} does not tell it.", Exit.INVALID)
+            raise Failure(f"Expected --{name}: the name {path.name} does not tell it.", Exit.USAGE)
     return market_of(found)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,14 @@ def test_grids_stop_sells_everything():
     assert told(of("grid", **LINES, stop_pct="5"), candles) == [
         (2, True, 90.0, 1), (2, True, 100.0, 2), (3, False, 79.0, 0),
     ]  # fmt: skip
+
+
+def test_a_grid_places_nothing_while_it_warms_up():
+    candles = market(*flat(105, 105, 95, 95))
+    asked = of("grid", **LINES).signals(candles)
+    warming = replace(asked, ready=np.array([False, False, True, True]))
+    assert [(mark.index, mark.price) for mark in worked(asked, candles, 0)] == [(2, 95.0)]
+    assert [(mark.index, mark.price) for mark in worked(warming, candles, 0)] == []
 
 
 def test_only_a_grid_is_worked_line_by_line():
