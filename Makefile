@@ -12,7 +12,7 @@ lint:
 PROOF = .venv/bin/python -m bots.tests.proof
 # Long searches that a change does not have to wait for.
 nightly:
-	.venv/bin/python -m pytest -n 2 -m nightly
+	NEW_EXAMPLES=1 .venv/bin/python -m pytest -n 2 -m 'nightly or hypothesis'
 	$(PROOF).kill_matrix --runs 20000 --seed 1000
 	$(PROOF).kill_matrix --runs 2000 --seed 2000 --double 2 --stride 3
 	$(PROOF).kill_matrix --runs 1500 --seed 3000 --postgres

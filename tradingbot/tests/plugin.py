@@ -79,9 +79,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     network.block()
-    # On a busy machine examples are drawn slowly, which is no test's fault.
-    too_slow = [hypothesis.HealthCheck.too_slow]
-    hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=too_slow)
+    # A change is judged by the same examples at every run; new ones are searched for by night. On a busy machine
+    # examples are drawn slowly, which is no test's fault.
+    hypothesis.settings.register_profile(
+        "unhurried",
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        derandomize="NEW_EXAMPLES" not in os.environ,
+    )
     hypothesis.settings.load_profile("unhurried")
 
 
