@@ -73,10 +73,10 @@ def test_figures_equal_their_definitions_by_hand(walk):
     mean = math.fsum(returns) / len(returns)
     spread = math.sqrt(math.fsum((r - mean) ** 2 for r in returns) / max(len(returns) - 1, 1))
     if len(returns) > 1 and spread > 1e-9:
-        assert stats.sharpe_daily_365 == pytest.approx(mean / spread * math.sqrt(365), abs=1e-6)
+        assert stats.sharpe_daily_365 == pytest.approx(mean / spread * math.sqrt(365), rel=1e-6, abs=1e-6)
     under = math.sqrt(math.fsum(min(r, 0) ** 2 for r in returns) / len(returns))
     if under > 1e-9:
-        assert stats.sortino_daily_365 == pytest.approx(mean / under * math.sqrt(365), abs=1e-6)
+        assert stats.sortino_daily_365 == pytest.approx(mean / under * math.sqrt(365), rel=1e-6, abs=1e-6)
 
 
 def held(outcome: Outcome, count: int) -> np.ndarray:
