@@ -175,6 +175,15 @@ def test_a_day_that_went_as_the_backtest_has_no_drift(asked: Tape) -> None:
     assert (found.difference, found.unexplained, found.replay_trades) == (0, 0, len(filled))
 
 
+def test_a_day_with_an_exit_that_was_refused_has_no_drift() -> None:
+    made = flat_candles([3.9, 3.9, 3.45, 3.45, 3.45, 4.2])
+    opinions = replace(signals(6, exit_=[2, 3]), plan=Grid((D("3.5"), D(4), D("4.5"))))
+    asked = tape((made, opinions), STRICT)
+    orders = lived_by(asked)
+    found = checked(compare(Lived(CAPITAL, Memory(), orders, []), asked), asked, orders)
+    assert [row.cause for row in found.rows] == [Cause.SAME] * 2
+
+
 @st.composite
 def tampered(draw: st.DrawFn) -> tuple[Tape, list[LiveOrder]]:
     """Orders left out, asked for otherwise, filled late, in part, dearer or not at all, and called back."""

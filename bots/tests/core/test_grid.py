@@ -80,6 +80,17 @@ def test_all_lines_together_are_never_more_than_one_order_may_sell():
     assert outcome.position.amount == 0
 
 
+def test_an_exit_that_the_market_is_too_coarse_for_is_told_and_tried_again():
+    made = flat_candles([3.9, 3.9, 3.45, 3.45, 3.45, 4.2])
+    opinions = replace(signals(6, exit_=[2, 3]), plan=Grid((D("3.5"), D(4), D("4.5"))))
+    outcome = backtest.run(made, opinions, Terms(D(1000), STRICT))
+    assert [(denied.candle, denied.code) for denied in outcome.denied] == [
+        (3, Code.MIN_NOTIONAL),
+        (4, Code.MIN_NOTIONAL),
+    ]
+    assert [(fill.side, fill.amount) for fill in outcome.fills] == [(Side.BUY, D(6)), (Side.SELL, D(6))]
+
+
 def assert_sane(outcome, plan, asked):
     """Never a lot on a line that has one, never more sold than held, money never below nothing; all adds up."""
     held: dict[str, D] = {}
