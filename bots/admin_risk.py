@@ -10,12 +10,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.auth import actor_of, step_up_required
-from accounts.management.base import Failure
 from bots import arming, operations
 from bots.admin_base import ReadOnly
 from bots.core.limits import LimitError
 from bots.forms import LEVELED, ArmForm, LimitsForm, limit_field
-from bots.management.console import require_target
 from bots.models import SWITCHED, Arming, RiskLimits
 from exchanges.models import ExchangeKey
 
@@ -62,8 +60,8 @@ class RiskLimitsForm(LimitFields):  # type: ignore[misc]
 
     def _check_target(self) -> None:
         try:
-            require_target(*self.whose)
-        except (Failure, ObjectDoesNotExist):
+            operations.require_target(*self.whose)
+        except (operations.WrongTarget, ObjectDoesNotExist):
             told = "Expected the id of a user, key or run that there is; 0 for the platform alone."
             self.add_error(None if self.instance.pk else "target", told)
 

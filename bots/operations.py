@@ -1,4 +1,4 @@
-"""Changes to limits, audited."""
+"""Changes to limits, audited; and whom a limit or a switch may be for."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,8 +8,31 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Actor
+from accounts.models import User
 from bots.core.limits import EXECUTION, LimitError, parse_limits
-from bots.models import RiskLimits
+from bots.models import Level, RiskLimits
+from bots.queries.runs import run_model
+from exchanges.models import ExchangeKey
+
+
+class WrongTarget(ValueError):
+    """An id where the platform is meant, or none where somebody else is."""
+
+
+def require_target(level: str, target: int) -> None:
+    """What is not there cannot be stopped or limited, and must not look as if it had been.
+
+    Raises WrongTarget, and DoesNotExist of a user, key or run.
+    """
+    if (level == Level.PLATFORM) != (target == 0):
+        raise WrongTarget("--target: Expected an id for every level but platform.")
+    match level:
+        case Level.RUN:
+            run_model(None, target)
+        case Level.KEY:
+            ExchangeKey.objects.present().get(pk=target)
+        case Level.USER:
+            User.objects.get(pk=target)
 
 
 def checked(limits: Mapping[str, Any]) -> dict[str, str | int | bool]:

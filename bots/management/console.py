@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 
 from ninja import Schema
 
-from accounts.management.base import ConsoleCommand, Exit, Failure
-from accounts.models import User
+from accounts.management.base import ConsoleCommand, Exit
 from bots.arming import ArmingRefused
 from bots.core.limits import LimitError
 from bots.lifecycle import Conflict, ExchangeDown, Invalid, NotPermitted, WrongStatus
-from bots.models import BotRun, Level, Order
+from bots.models import BotRun, Order
+from bots.operations import WrongTarget
 from bots.queries.cases import CaseView
-from bots.queries.runs import run_model
 from bots.queries.shapes import BalanceView, DecisionView, OrderView, Page, RunView, TradeView
 from bots.schemas import BalanceOut, CaseOut, DecisionOut, OrderOut, RunOut, TradeOut
 from exchanges.core.decimals import plain
@@ -33,6 +32,7 @@ class RunCommand(ConsoleCommand):
         Invalid: Exit.INVALID,
         Conflict: Exit.INVALID,
         LimitError: Exit.INVALID,
+        WrongTarget: Exit.USAGE,
         WrongStatus: Exit.INVALID,
         NotPermitted: Exit.REFUSED,
         ArmingRefused: Exit.REFUSED,
@@ -46,19 +46,6 @@ def how_many(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 10**9:
         raise argparse.ArgumentTypeError(f"Expected a whole number above zero, was {text!r}.")
     return int(text)
-
-
-def require_target(level: str, target: int) -> None:
-    """What is not there cannot be stopped or limited, and must not look as if it had been."""
-    if (level == Level.PLATFORM) != (target == 0):
-        raise Failure("--target: Expected an id for every level but platform.", Exit.USAGE)
-    match level:
-        case Level.RUN:
-            run_model(None, target)
-        case Level.KEY:
-            ExchangeKey.objects.present().get(pk=target)
-        case Level.USER:
-            User.objects.get(pk=target)
 
 
 def run_document(run: RunView) -> dict[str, Any]:

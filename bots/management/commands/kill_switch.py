@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 
 from accounts.audit import CONSOLE
 from accounts.management.base import Exit, Failure
-from bots import gates, watch
-from bots.management.console import RunCommand, require_target
+from bots import gates, operations, watch
+from bots.management.console import RunCommand
 from bots.models import SWITCHED, Level
 from bots.queries import risk
 
@@ -38,6 +38,6 @@ class Command(RunCommand):
     def _switch(self, options: dict[str, Any], action: str, level: str, target: int) -> None:
         if not options["reason"].strip():
             raise Failure("--reason: Expected a sentence, was empty.", Exit.USAGE)
-        require_target(level, target)
+        operations.require_target(level, target)
         if action in ("flatten", "resume"):
             self.confirm(options, f"{action.capitalize()} at {level} {target or ''}?")

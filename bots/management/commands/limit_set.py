@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from accounts.audit import CONSOLE
 from bots import operations
 from bots.management.arguments import json_object
-from bots.management.console import RunCommand, require_target
+from bots.management.console import RunCommand
 from bots.models import SWITCHED, Level
 
 
@@ -22,7 +22,7 @@ class Command(RunCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         level, target = options["level"], options["target"]
-        require_target(level, target)
+        operations.require_target(level, target)
         self.confirm(options, f"Replace the limits at {level} {target or ''}?")
         row = operations.set_limits(level, target, options["limits"], self.at(options), CONSOLE)
         told = {"level": level, "target": target, "limits": row.limits}
