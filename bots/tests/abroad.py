@@ -19,7 +19,8 @@ from exchanges.core.market import Market
 from exchanges.core.orders import Balance, OrderType, Quote
 from exchanges.models import ExchangeKey
 from exchanges.testing import FakeExchange
-from exchanges.tests.adapters.stop_venues import StopVenue, in_place_of
+from exchanges.tests.adapters.stop_venues import QUICK, StopVenue
+from exchanges.tests.adapters.venue_server import in_place_of
 from exchanges.vault import Credentials
 
 Venue = TypeVar("Venue", bound=StopVenue)
@@ -57,7 +58,7 @@ def abroad(desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, server: Venue
         exchange.__class__ = type("Abroad", (_Prices, type(exchange)), {"desk": FakeExchange(desk.books, at)})
         return exchange
 
-    with in_place_of(name, server):
+    with in_place_of([name], server, **QUICK):
         monkeypatch.setattr(bots.connect, "open_account", opened)
         server.now = to_ms(after(2))
         yield server

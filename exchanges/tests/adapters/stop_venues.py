@@ -1,28 +1,20 @@
 """Small exchanges on the loopback that take stop orders; here OKX, in the wire shapes that it documents."""
 
-import contextlib
 import json
-import threading
-from collections.abc import Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from django.core.cache import cache
-from django.test import override_settings
-
-from exchanges.adapters.ccxt_clients import forget_clients
 from exchanges.core.decimals import plain
-from exchanges.tests.adapters.venue_server import _list_market, overrides
+from exchanges.tests.local_server import LocalServer, QuietHandler
 
 MS = 1_706_781_601_000
+#: They count no requests, so that our own budget need not slow a test down.
+QUICK = {"rateLimit": 0.1}
 
 
-class StopVenue(ThreadingHTTPServer):
+class StopVenue(LocalServer):
     """Keeps what was asked of it. Of a path in ``lose`` the next answer is lost, in ``drop`` the next request, too."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -30,11 +22,7 @@ class StopVenue(ThreadingHTTPServer):
         self.lose: list[str] = []
         self.drop: list[str] = []
         self.now = MS
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        self.begin()
 
     def answer(self, method: str, path: str, params: Any) -> Any:
         raise NotImplementedError
@@ -42,17 +30,9 @@ class StopVenue(ThreadingHTTPServer):
     def sent(self, method: str = "POST") -> list[str]:
         return [path for asked, path, _, _ in self.asked if asked == method]
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of our errors."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(QuietHandler):
     server: StopVenue
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Quiet: the test looks at what was asked."""
 
     def _serve(self) -> None:
         url = urlsplit(self.path)
@@ -68,30 +48,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.lose.remove(url.path)
             self.close_connection = True
             return
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.say(200, data)
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
-
-
-@contextlib.contextmanager
-def in_place_of(exchange: str, server: StopVenue) -> Iterator[StopVenue]:
-    # It counts no requests, so that our own budget need not slow a test down.
-    places = {exchange: overrides(server.url)[exchange] | {"rateLimit": 0.1}}
-    with override_settings(EXCHANGE_OVERRIDES=places):
-        forget_clients()
-        cache.clear()
-        _list_market(exchange)
-        try:
-            yield server
-        finally:
-            forget_clients()
-            cache.clear()
-            server.shutdown()
-            server.server_close()
 
 
 Fields = dict[str, Any]

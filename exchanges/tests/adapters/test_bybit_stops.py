@@ -11,7 +11,8 @@ from exchanges.core.errors import OrderNotFound, Unavailable
 from exchanges.core.orders import OrderReport, OrderRequest, OrderType, ReportStatus, Side
 from exchanges.core.port import Exchange
 from exchanges.tests.adapters.bybit_venue import BybitVenue
-from exchanges.tests.adapters.stop_venues import in_place_of
+from exchanges.tests.adapters.stop_venues import QUICK
+from exchanges.tests.adapters.venue_server import in_place_of
 from exchanges.vault import Credentials
 
 AT = datetime(2024, 2, 1, 10, 0, 1, tzinfo=UTC)
@@ -23,7 +24,7 @@ PLACE, CANCEL = "/v5/order/create", "/v5/order/cancel"
 @pytest.fixture
 def bybit() -> Iterator[BybitVenue]:
     server = BybitVenue()
-    with in_place_of("bybit", server):
+    with in_place_of(["bybit"], server, **QUICK):
         yield server
 
 

@@ -18,7 +18,7 @@ from exchanges.adapters.ccxt_exchange import CcxtExchange
 from exchanges.core import errors
 from exchanges.core.errors import ExchangeFault, OrderNotFound, RateLimited, Refused, Unavailable
 from exchanges.core.orders import OrderReport, OrderRequest, OrderType, Side, StopStyle
-from exchanges.tests.adapters.venue_server import SYMBOL, VenueServer, body, in_place_of_all
+from exchanges.tests.adapters.venue_server import SYMBOL, VenueServer, body, in_place_of
 from exchanges.vault import Credentials
 
 AT = datetime(2024, 2, 1, 10, 0, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ LIMITS = {("bybit", 403)}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[VenueServer]:
-    with in_place_of_all() as started:
+    with in_place_of(CONTRACTS, VenueServer()) as started:
         yield started
 
 

@@ -12,7 +12,8 @@ from exchanges.adapters import okx_exchange
 from exchanges.core.errors import InvalidRequest, OrderNotFound, Unavailable
 from exchanges.core.orders import OrderReport, OrderRequest, OrderType, ReportStatus, Side
 from exchanges.core.port import Exchange
-from exchanges.tests.adapters.stop_venues import MS, OkxVenue, in_place_of
+from exchanges.tests.adapters.stop_venues import MS, QUICK, OkxVenue
+from exchanges.tests.adapters.venue_server import in_place_of
 from exchanges.vault import Credentials
 
 AT = datetime(2024, 2, 1, 10, 0, 1, tzinfo=UTC)
@@ -24,7 +25,7 @@ PLACE, CANCEL = "/api/v5/trade/order-algo", "/api/v5/trade/cancel-algos"
 @pytest.fixture
 def okx() -> Iterator[OkxVenue]:
     server = OkxVenue()
-    with in_place_of("okx", server):
+    with in_place_of(["okx"], server, **QUICK):
         yield server
 
 

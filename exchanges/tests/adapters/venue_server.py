@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import ccxt
@@ -15,53 +13,37 @@ from django.test import override_settings
 from exchanges.adapters import ccxt_clients
 from exchanges.adapters.ccxt_clients import forget_clients
 from exchanges.adapters.ccxt_contracts import CONTRACTS
+from exchanges.tests.local_server import LocalServer, QuietHandler
 
 SYMBOL = "BTC/USDT"
 #: How each exchange itself calls the symbol.
 NATIVE = {"binance": "BTCUSDT", "bybit": "BTCUSDT", "kraken": "XBTUSDT", "gate": "BTC_USDT", "bitget": "BTCUSDT"}
 
+Server = TypeVar("Server", bound=LocalServer)
 
-class VenueServer(ThreadingHTTPServer):
+
+class VenueServer(LocalServer):
     """Answers every request with ``status`` and ``body`` and counts them."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status, self.body, self.headers = 200, "{}", dict[str, str]()
         self.requests: list[tuple[str, str]] = []
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        self.begin()
 
     def say(self, status: int, body: str, **headers: str) -> None:
         self.status, self.body, self.requests = status, body, []
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of our errors."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(QuietHandler):
     server: VenueServer
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Quiet: the test knows what it said."""
 
     def _serve(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requests.append((self.command, urlsplit(self.path).path))
-        data = self.server.body.encode()
-        self.send_response(self.server.status)
-        kind = "text/html" if self.server.body.startswith("<") else "application/json"
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **self.server.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+        kind = {"Content-Type": "text/html"} if self.server.body.startswith("<") else {}
+        self.say(self.server.status, self.server.body.encode(), **kind, **self.server.headers)
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
 
@@ -78,13 +60,13 @@ def _moved(place: Any, url: str) -> Any:
 
 
 @contextlib.contextmanager
-def in_place_of_all() -> Iterator[VenueServer]:
+def in_place_of(exchanges: Iterable[str], server: Server, **settings: object) -> Iterator[Server]:
     """Nothing is known from an earlier exchange, and each lists one market without being asked."""
-    server = VenueServer()
-    with override_settings(EXCHANGE_OVERRIDES=overrides(server.url)):
+    places = overrides(server.url)
+    with override_settings(EXCHANGE_OVERRIDES={name: places[name] | settings for name in exchanges}):
         forget_clients()
         cache.clear()
-        for name in CONTRACTS:
+        for name in exchanges:
             _list_market(name)
         try:
             yield server

@@ -7,10 +7,10 @@ import json
 import socket
 import struct
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from exchanges.tests.local_server import LocalServer, QuietHandler
 from exchanges.tests.loopback import control
 from exchanges.tests.loopback.books import Row
 from exchanges.tests.loopback.faults import Fault, Kind
@@ -23,37 +23,19 @@ if TYPE_CHECKING:
 MAX_WINDOW_MS = 60_000
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
+class Server(LocalServer):
     request_queue_size = 128
 
     def __init__(self, exchange: "LoopbackExchange", port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.exchange = exchange
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of our errors."""
 
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class Handler(QuietHandler):
     server: Server
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Quiet: the journal has every request."""
-
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def do_DELETE(self) -> None:
-        self._serve("DELETE")
-
-    def _serve(self, method: str) -> None:
-        parts = urlsplit(self.path)
+    def _serve(self) -> None:
+        method, parts = self.command, urlsplit(self.path)
         exchange = self.server.exchange
         fault = exchange.faults.take(method, parts.path) if not parts.path.startswith("/control/") else None
         if fault is not None and fault.kind is Kind.DROP_DURING:
@@ -77,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             status, answer = self._process(method, parts.path, payload, params, fault)
         exchange.books.update("requests", journal, status=status)
         self._answer_with(fault, status, answer)
+
+    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the base class's names
 
     def _process(
         self, method: str, path: str, payload: str, params: dict[str, str], fault: Fault | None
