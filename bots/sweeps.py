@@ -14,7 +14,7 @@ from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
 from bots.core.attempt import Unwanted, guarded
-from bots.core.backtest_terms import ENGINE_VERSION
+from bots.core.backtest_terms import ENGINE_VERSION, market_facts, market_of
 from bots.core.kernel_scores import joined
 from bots.core.result_pack import pack_document, pack_scores, unpack_scores
 from bots.core.sweep_study import Field, concluded, quest_of
@@ -22,6 +22,7 @@ from bots.models import JobState, Sweep, SweepPart
 from bots.queries.research import candles_for, frozen, market_for
 from exchanges.candle_download import keep
 from exchanges.core.candle_pack import data_sha256
+from exchanges.core.market import Market
 from strategies import queries as strategies
 
 #: Of one user, waiting or running.
@@ -132,7 +133,16 @@ def _field(row: Sweep, at: datetime) -> Field:
     quest = quest_of({**row.plan, **row.request})
     candles = candles_for(quest.request, quest.warmup())
     keep(row.exchange, row.symbol, row.timeframe, candles, at)
-    return Field(quest, candles, market_for(row.exchange, row.symbol, at))
+    return Field(quest, candles, _market(row, at))
+
+
+def _market(row: Sweep, at: datetime) -> Market | None:
+    """By the rules that the first worker was told, so that all parts round alike."""
+    asked = Sweep.objects.filter(pk=row.pk)
+    if asked.filter(rules__isnull=True).exists():
+        facts = market_facts(market_for(row.exchange, row.symbol, at))
+        asked.filter(rules__isnull=True).update(rules={"market": facts})
+    return market_of(asked.values_list("rules", flat=True).get()["market"], row.symbol)
 
 
 def _do(part: Claimed, row: Sweep, field: Field, clock: Clock) -> bool:

@@ -147,6 +147,7 @@ class Sweep(Research):
     """``plan`` is what `parse_plan` reads again; the sets are evaluated in parts."""
 
     plan = models.JSONField()
+    rules = models.JSONField(null=True, help_text="The market's rules as the first worker was told them.")
     sets = models.PositiveIntegerField()
     invalid_sets = models.PositiveIntegerField(default=0)
 

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -12,6 +14,7 @@ from bots.models.backtest import MOST_ATTEMPTS, SILENCE
 from bots.queries import research
 from bots.tests.research_cast import AT, GIVEN, GRID, actor, stored, ticking
 from exchanges import candle_store
+from exchanges.testing import BTC_USDT
 from tradingbot.celery import app
 
 
@@ -172,6 +175,28 @@ def test_candles_that_change_meanwhile_fail_the_sweep(alice):
     assert (done.state, done.error) == (
         JobState.FAILED, "The stored candles changed while the sweep ran; start it again.",
     )  # fmt: skip
+
+
+def test_all_parts_go_by_the_rules_that_the_first_worker_was_told(alice, monkeypatch):
+    stored()
+    row = submitted(alice)
+    coarse = replace(BTC_USDT, amount_step=Decimal("0.01"))
+    told = iter([coarse])
+    monkeypatch.setattr(sweeps, "market_for", lambda *asked: next(told, None))
+    done = finished(row, step=25)
+    assert done.state == JobState.DONE
+    assert row.parts.count() > 1
+    document = unpack_document(done.result)
+    assert document["market"]["amount_step"] == "0.01"
+    assert all(ranked["agrees"] for ranked in document["rows"])
+
+
+def test_rules_that_nobody_could_tell_stay_unknown(alice, monkeypatch):
+    stored()
+    row = submitted(alice)
+    told = iter([None])
+    monkeypatch.setattr(sweeps, "market_for", lambda *asked: next(told, BTC_USDT))
+    assert unpack_document(finished(row, step=25).result)["market"] is None
 
 
 def test_bug_fails_the_sweep_and_is_not_hidden(alice, monkeypatch):
