@@ -217,6 +217,7 @@ def _now(order: Order, run: BotRun, market: Market, ambient: Ambient, at: dateti
         busy_legs=now.busy_legs - {intent.slot_leg},
         open_orders=max(0, now.open_orders - 1),
         orders_last_minute=max(0, now.orders_last_minute - 1),
+        account_orders_last_minute=max(0, now.account_orders_last_minute - 1),
         selling=now.selling - (intent.amount if intent.side is Side.SELL else ZERO),
         buying=now.buying - (intent.notional * (ONE + market.taker_fee) if intent.side is Side.BUY else ZERO),
     )

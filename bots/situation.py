@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from bots import breakers
 from bots.breakers import Stated
@@ -176,7 +176,6 @@ def situation(
     position = position_of(row)
     holding = position.amount > 0
     stated = limits_of_all([run])[run.pk]
-    recent = Order.objects.filter(run=run, planned_at__gt=at - timedelta(minutes=1), planned_at__lte=at)
     return Situation(
         at=at,
         market=market,
@@ -186,14 +185,19 @@ def situation(
         stakes=stakes_of(run) if holding and not ambient.lines else (),
         lots={line: lot.amount for line, lot in lots_of(run).items()} if ambient.lines else {},
         exposure=exposure_of_others(run),
-        orders_last_minute=recent.count(),
         candle_closes_at=candle and closes_at(run, candle),
         breakers=breakers.standing(run, stated, breakers.books_of(run, row, at), at),
         **_money(run, row, ambient.quote, at),
         **_permission(run, at),
         **_seen(ambient),
         **orders_in_flight(run, market, at),
+        **_pace(run, at),
     )
+
+
+def _pace(run: BotRun, at: datetime) -> dict[str, int]:
+    recent = Order.objects.filter(account=run.account_id, planned_at__gt=at - timedelta(minutes=1), planned_at__lte=at)
+    return recent.aggregate(orders_last_minute=Count("pk", filter=Q(run=run)), account_orders_last_minute=Count("pk"))
 
 
 def _money(run: BotRun, row: RunPosition, quote: Quote, at: datetime) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Account:
         ``ask``: what a further buy would see, where that is not the price.
         """
         opened_at = int(self.candles.opened_at[index])
-        equity = self.equity(mark)
+        equity, recent = self.equity(mark), self._orders_since(opened_at - 60_000)
         return Situation(
             at=from_ms(opened_at),
             market=self.terms.market,
@@ -79,7 +79,8 @@ class Account:
             equity=equity,
             peak_equity=max(peak, equity),
             day_start_equity=day_start,
-            orders_last_minute=self._orders_since(opened_at - 60_000),
+            orders_last_minute=recent,
+            account_orders_last_minute=recent,
             loss_streak=self.loss_streak,
             last_loss_at=None if self.last_loss is None else from_ms(self.last_loss),
             breakers=tuple(breaker.as_of(one, from_ms(opened_at)) for one in self.breakers),

@@ -51,6 +51,7 @@ class DayBooks:
         opened_at, equity = self.time(candle), self.equity(state, price)
         minute_ago = int(self.tape.candles.opened_at[candle]) - MINUTE_MS
         standing = state.standing((candle, DECIDED))
+        recent = sum(ms > minute_ago for ms in state.sent)
         return Situation(
             at=opened_at,
             market=self.tape.market,
@@ -63,7 +64,8 @@ class DayBooks:
             day_start_equity=self.day_start,
             open_orders=len(standing),
             busy_legs=frozenset(one.leg for one in standing),
-            orders_last_minute=sum(ms > minute_ago for ms in state.sent),
+            orders_last_minute=recent,
+            account_orders_last_minute=recent,
             loss_streak=state.loss_streak,
             last_loss_at=state.last_loss,
             stakes=state.stakes,
@@ -117,7 +119,8 @@ class DayBooks:
         return replace(state, highest=highest, seen=max(state.seen, candle), stakes=(*state.stakes, price))
 
     def _sent(self, state: State, candle: int) -> tuple[int, ...]:
-        if self.tape.limits.max_orders_per_minute is None:
+        limits = self.tape.limits
+        if limits.max_orders_per_minute is None and limits.max_account_orders_per_minute is None:
             return ()
         now = int(self.tape.candles.opened_at[candle])
         return (*(ms for ms in state.sent if ms > now - MINUTE_MS), now)

@@ -44,6 +44,7 @@ class Limits:
     low_profit_minutes: int | None = None
     max_open_orders: int | None = None
     max_orders_per_minute: int | None = None
+    max_account_orders_per_minute: int | None = None
     price_band_pct: Decimal | None = None
     stop_loss_pct: Decimal | None = None
     break_even_pct: Decimal | None = None
@@ -82,6 +83,7 @@ HELP: dict[str, str] = {
     "low_profit_minutes": "Minutes without entries when they earned less; 1440 (a day) unless set.",
     "max_open_orders": "Orders of the account that may be open at a time.",
     "max_orders_per_minute": "Orders of the run in any 60 seconds.",
+    "max_account_orders_per_minute": "Orders of all runs of the account in any 60 seconds.",
     "price_band_pct": "How far a limit price may be from the market, in percent.",
     "stop_loss_pct": "Sell when the price is this far under the entry price, in percent.",
     "break_even_pct": "Once the price was this far over the entry price, in percent, sell when it falls back to the "
@@ -104,6 +106,7 @@ WHOLE = {
     "low_profit_minutes",
     "max_open_orders",
     "max_orders_per_minute",
+    "max_account_orders_per_minute",
     "limit_timeout_seconds",
 }
 #: Of these the larger number is the stricter one.

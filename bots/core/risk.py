@@ -90,9 +90,14 @@ def clock_is_right(intent: OrderIntent, now: Situation) -> Denial | None:
 
 
 def order_rate_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
-    most = now.limits.max_orders_per_minute
-    if is_entry(intent) and most is not None and now.orders_last_minute >= most:
-        return Denial(Code.ORDER_RATE, f"{now.orders_last_minute} orders in the last minute; {most} are allowed.")
+    if not is_entry(intent):
+        return None
+    for whose, count, most in (
+        ("the run", now.orders_last_minute, now.limits.max_orders_per_minute),
+        ("the account", now.account_orders_last_minute, now.limits.max_account_orders_per_minute),
+    ):
+        if most is not None and count >= most:
+            return Denial(Code.ORDER_RATE, f"{count} orders of {whose} in the last minute; {most} are allowed.")
     return None
 
 

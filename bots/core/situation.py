@@ -71,6 +71,7 @@ class Situation:
     exposure: Decimal = ZERO
     open_orders: int = 0
     orders_last_minute: int = 0
+    account_orders_last_minute: int = 0
     loss_streak: int = 0
     last_loss_at: datetime | None = None
     busy_legs: frozenset[str] = frozenset()

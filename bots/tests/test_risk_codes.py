@@ -67,6 +67,13 @@ class Facts:
         }  # fmt: skip
         return Order.objects.create(**{**plain, **facts})
 
+    def other_run_s(self) -> None:
+        """A run of the same account that has just had an order filled."""
+        beside = BotRun.objects.get()
+        beside.pk, beside.symbol, beside._state.adding = None, "ETH/USDT", True
+        beside.save()
+        self.other(run=beside, state="FILLED", ended_at=START)
+
     def here(self, **facts: Any) -> Order:
         account = self.desk.run.account_id
         return self.other(symbol="BTC/USDT", **{"slot": f"{account}:BTC/USDT:grid:3", "limit_price": PRICE, **facts})
@@ -155,6 +162,23 @@ def test_the_claim_asks_again(facts: Facts, code: Code) -> None:
     CASES[code](facts)
     assert not facts.claim(order)
     assert (order.state, order.reject_code, order.send_at) == ("DENIED", code, None)
+
+
+def test_the_account_s_rate_counts_the_orders_of_all_its_runs(facts: Facts) -> None:
+    order = facts.place().order
+    assert order is not None
+    facts.other_run_s()
+    facts.limit(max_orders_per_minute="1", max_account_orders_per_minute="2")
+    assert facts.claim(order)
+
+
+def test_the_account_s_rate_denies_what_its_other_runs_have_used_up(facts: Facts) -> None:
+    facts.other_run_s()
+    facts.limit(max_orders_per_minute="1", max_account_orders_per_minute="1")
+    placed = facts.place()
+    assert placed.decision is not None
+    assert placed.decision.code == Code.ORDER_RATE
+    assert "of the account" in placed.decision.reason
 
 
 def test_a_switched_off_platform_denies_both(facts: Facts, settings: Any) -> None:

@@ -91,6 +91,7 @@ limits = st.builds(
     max_loss_streak=_maybe(st.integers(1, 3)),
     cooldown_seconds=_maybe(st.sampled_from([1, 3600, 90_000])),
     max_orders_per_minute=_maybe(st.integers(1, 3)),
+    max_account_orders_per_minute=_maybe(st.integers(1, 3)),
     max_open_orders=_maybe(st.just(1)),
     price_band_pct=_maybe(st.sampled_from([D("0.1"), D(5)])),
 )

@@ -278,10 +278,11 @@ def test_win_ends_the_streak_of_losses():
     assert outcome.open is not None
 
 
-def test_order_rate_counts_the_last_sixty_seconds():
+@pytest.mark.parametrize("limit", ["max_orders_per_minute", "max_account_orders_per_minute"])
+def test_order_rate_counts_the_last_sixty_seconds(limit):
     # Candles of 20 seconds: entry at 20 s, exit at 40 s; the next entry may come when the first order is a minute old.
     made = flat_candles([100] * 8, step=20_000)
-    outcome = backtest.run(made, signals(8, [0, 2, 3, 4], [1]), terms(market=FREE, max_orders_per_minute=2))
+    outcome = backtest.run(made, signals(8, [0, 2, 3, 4], [1]), terms(market=FREE, **{limit: 2}))
     assert outcome.denied == [Denied(3, Code.ORDER_RATE)]
     assert outcome.open is not None
     assert outcome.open.entry == 4

@@ -55,6 +55,9 @@ BOUNDS: dict[str, Bound] = {
     ),
     "max_open_orders": lambda order, now: now.open_orders + 1 <= now.limits.max_open_orders,
     "max_orders_per_minute": lambda order, now: now.orders_last_minute + 1 <= now.limits.max_orders_per_minute,
+    "max_account_orders_per_minute": lambda order, now: (
+        now.account_orders_last_minute + 1 <= now.limits.max_account_orders_per_minute
+    ),
     "max_daily_loss": lambda order, now: now.day_start_equity - now.equity < now.limits.max_daily_loss,
     "max_drawdown_pct": lambda order, now: (
         100 * (now.peak_equity - now.equity) < now.limits.max_drawdown_pct * now.peak_equity
@@ -83,13 +86,15 @@ def situation(chance: Random) -> tuple[OrderIntent, Situation]:
         "max_exposure": exposure + (held + amount) * price,
         "max_open_orders": orders + 1,
         "max_orders_per_minute": recent + 1,
+        "max_account_orders_per_minute": recent + 3,
         "max_daily_loss": fall,
         "max_drawdown_pct": 100 * fall / peak,
         "max_loss_streak": streak,
         "cooldown_seconds": since_loss,
         "price_band_pct": far,
     }
-    whole = {"max_open_orders", "max_orders_per_minute", "max_loss_streak", "cooldown_seconds"}
+    whole = {"max_open_orders", "max_loss_streak", "cooldown_seconds"}
+    whole |= {"max_orders_per_minute", "max_account_orders_per_minute"}
     wanted = chance.sample(sorted(used), chance.randrange(0, 4))
     limits = {
         name: limit
@@ -109,6 +114,7 @@ def situation(chance: Random) -> tuple[OrderIntent, Situation]:
     now = Situation(
         at=AT, market=BTC, limits=Limits(**limits), position=Position(amount=held), price=price, equity=equity,
         peak_equity=peak, day_start_equity=peak, exposure=exposure, open_orders=orders, orders_last_minute=recent,
+        account_orders_last_minute=recent + 2,
         loss_streak=streak, last_loss_at=AT - timedelta(seconds=since_loss), **facts,
     )  # fmt: skip
     return order, now
