@@ -195,7 +195,7 @@ def situation(
     )
 
 
-def _pace(run: BotRun, at: datetime) -> dict[str, int]:
+def _pace(run: BotRun, at: datetime) -> dict[str, Any]:
     recent = Order.objects.filter(account=run.account_id, planned_at__gt=at - timedelta(minutes=1), planned_at__lte=at)
     return recent.aggregate(orders_last_minute=Count("pk", filter=Q(run=run)), account_orders_last_minute=Count("pk"))
 
