@@ -1,4 +1,6 @@
-"""Pre-trade risk, what our own orders say: a leg that is busy, coins that are offered already, an order of ours met."""
+"""Pre-trade risk, what our own orders say: a leg that is busy, coins that are offered already, an order of ours met,
+and how many of them there are.
+"""
 
 from bots.core.codes import Code
 from bots.core.intent import Denial, OrderIntent, Purpose, line_of
@@ -15,6 +17,25 @@ def slot_is_free(intent: OrderIntent, now: Situation) -> Denial | None:
         busy = frozenset(leg for leg in busy if line_of(leg) in (None, line))
     if busy:
         return Denial(Code.UNRESOLVED_ORDER, f"An earlier order is not settled yet ({', '.join(sorted(busy))}).")
+    return None
+
+
+def order_rate_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    if intent.purpose is not Purpose.ENTRY:
+        return None
+    for whose, count, most in (
+        ("the run", now.orders_last_minute, now.limits.max_orders_per_minute),
+        ("the account", now.account_orders_last_minute, now.limits.max_account_orders_per_minute),
+    ):
+        if most is not None and count >= most:
+            return Denial(Code.ORDER_RATE, f"{count} orders of {whose} in the last minute; {most} are allowed.")
+    return None
+
+
+def open_orders_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
+    most = now.limits.max_open_orders
+    if intent.purpose is Purpose.ENTRY and most is not None and now.open_orders >= most:
+        return Denial(Code.MAX_OPEN_ORDERS, f"{now.open_orders} orders are open; {most} are allowed.")
     return None
 
 

@@ -11,7 +11,13 @@ from decimal import Decimal
 from bots.core import breaker
 from bots.core.codes import Code
 from bots.core.intent import Denial, OrderIntent, Purpose
-from bots.core.own_orders import meets_no_own_order, nothing_is_sold_twice, slot_is_free
+from bots.core.own_orders import (
+    meets_no_own_order,
+    nothing_is_sold_twice,
+    open_orders_within_limit,
+    order_rate_within_limit,
+    slot_is_free,
+)
 from bots.core.situation import Gate as Gate
 from bots.core.situation import Permit as Permit
 from bots.core.situation import Situation as Situation
@@ -86,25 +92,6 @@ def data_is_fresh(intent: OrderIntent, now: Situation) -> Denial | None:
 def clock_is_right(intent: OrderIntent, now: Situation) -> Denial | None:
     if is_entry(intent) and now.skew is not None and abs(now.skew) > MAX_SKEW:
         return Denial(Code.CLOCK_SKEW, f"This clock is {now.skew.total_seconds():+.1f} s off the exchange's.")
-    return None
-
-
-def order_rate_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
-    if not is_entry(intent):
-        return None
-    for whose, count, most in (
-        ("the run", now.orders_last_minute, now.limits.max_orders_per_minute),
-        ("the account", now.account_orders_last_minute, now.limits.max_account_orders_per_minute),
-    ):
-        if most is not None and count >= most:
-            return Denial(Code.ORDER_RATE, f"{count} orders of {whose} in the last minute; {most} are allowed.")
-    return None
-
-
-def open_orders_within_limit(intent: OrderIntent, now: Situation) -> Denial | None:
-    most = now.limits.max_open_orders
-    if is_entry(intent) and most is not None and now.open_orders >= most:
-        return Denial(Code.MAX_OPEN_ORDERS, f"{now.open_orders} orders are open; {most} are allowed.")
     return None
 
 
