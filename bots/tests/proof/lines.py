@@ -9,7 +9,7 @@ from bots import ledger
 from bots.core import grid, sizing
 from bots.core.intent import line_of
 from bots.core.risk import Gate
-from bots.models import Incident, Order, Status
+from bots.models import BotRun, Decision, Incident, Order, Status
 from bots.situation import worst_gate
 from bots.tests.proof.venue import MARKET_RULES, Venue
 from bots.tests.proof.world import CANDLE, CAPITAL, GRID, World
@@ -90,5 +90,20 @@ def idle(world: World) -> list[str]:
         lot = lots[line].amount if line in lots else Decimal(0)
         sells = MARKET_RULES.tradable(sizing.closing_amount(lot, MARKET_RULES), prices[line + 1])
         if (sells or prices[line] < price) and line not in standing:
-            wrong.append(f"idle: no order works line {line} at {price}, which holds {lot}")
+            wrong.append(f"idle: no order works line {line} at {price}, which holds {lot}{_latest_of(run, line)}")
     return wrong
+
+
+def _latest_of(run: BotRun, line: int) -> str:
+    """What was decided and ordered last for a line, so that a report explains itself."""
+    told = [
+        f"{order.decision_key} {order.state} since {order.events.latest('id').at:%M:%S.%f}: "
+        f"{order.events.latest('id').cause}"
+        for order in run.orders.order_by("-id")
+        if line_of(order.intent.slot_leg) == line
+    ][:2]
+    told += [
+        f"{row.decision_key} {row.code} at {row.at:%M:%S.%f}: {row.reason}"
+        for row in Decision.objects.filter(run=run).order_by("-id")[:6]
+    ]
+    return "; ".join(["", *told, f"next look {run.next_check_at:%M:%S}"])
