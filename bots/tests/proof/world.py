@@ -127,7 +127,8 @@ class World:
         candle = ((self.venue.second() + ENOUGH_CALM) // CANDLE + 1) * CANDLE
         self.play(candle)
         self.venue.pass_until(candle)
-        self.play(candle + 3)
+        # Where an order is on the move, the last round may have gone past the candle's close.
+        self.play(self.venue.second() + 3)
 
     def drain(self) -> None:
         """No faults and no new candles' wishes: only what was begun is brought to its end."""
