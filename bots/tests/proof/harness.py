@@ -19,6 +19,8 @@ from bots.tests.proof.stores import Store
 from bots.tests.proof.terms import ChildFailed, Mood, Tally
 
 BASE = "base"
+#: Seconds from the last order to a worker on the restored database.
+RESTORING = 5.0
 COUNTED = ("orders", "eligible", "acted", "incidents")
 
 
@@ -240,8 +242,13 @@ class Harness:
             from bots import acting, settling
 
             world = self.world(scenario_name, f"{seed}:restored")
+            # Nobody puts a backup back in the instant of the last order.
+            world.venue.pass_time(RESTORING)
             while settling.reconcile_all(world.venue.now(), acting.worker_name()).faults:
                 world.venue.pass_time(1.0)
+            if not forgotten:
+                # Nothing is held back; but what a person asked for since the backup is asked for again.
+                world.scenario.after(world)
             world.play(world.venue.second() + 130)
             return len(world.venue.rows("SELECT 1 FROM wire")) - sent
 

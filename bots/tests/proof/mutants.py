@@ -16,7 +16,7 @@ ALWAYS = timedelta(days=999)
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """``mode``: kill at crash points, race of workers, or the kill switch at crash points."""
+    """``mode``: kill at crash points, race of workers, the kill switch at crash points, or a restored backup."""
 
     name: str
     switched_off: str
@@ -530,6 +530,20 @@ def switch_is_read_once(_mood: Mood) -> None:
     assert check is not without_gates
 
 
+def a_backup_is_trusted(_mood: Mood) -> None:
+    """What the database says is all there is: in the first minute no list is read, whoever orders."""
+    from bots import reconcile, settling
+
+    compare, began = settling.reconcile_all, list[datetime]()
+
+    def later(at: datetime, actor: str, **chosen: Any) -> settling.ReconcileReport:
+        began.append(at)
+        return compare(at, actor, **chosen) if at - began[0] > timedelta(minutes=1) else settling.ReconcileReport()
+
+    settling.reconcile_all = later
+    reconcile.caught_up = lambda run, exchange, actor, at: True
+
+
 MUTANTS = (
     Mutant("timeout is failure", "anything but a proof is UNKNOWN", timeout_is_failure),
     Mutant("blind retry", "one send per order", blind_retry),
@@ -573,5 +587,6 @@ MUTANTS = (
     Mutant("no fence", "the fence of every state change", no_fence, mode="race"),
     Mutant("no lease", "lease and epoch", lease_off, mode="race", without=("order_one_live_per_slot",)),
     Mutant("switch read once", "the kill switch in the claim", switch_is_read_once, mode="switch"),
+    Mutant("backup is trusted", "the lists are read before the first order", a_backup_is_trusted, ("exit",), "restore"),
 )
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}

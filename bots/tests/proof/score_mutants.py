@@ -58,6 +58,9 @@ def _runs(harness, mutant: Mutant, ceiling: int):  # type: ignore[no-untyped-def
 def _of_seed(harness, mutant: Mutant, scenario: str, seed: int):  # type: ignore[no-untyped-def]
     if mutant.mode == "race":
         return [lambda: harness.raced_run(scenario, seed, WORKERS)]
+    if mutant.mode == "restore":
+        harness.prepare(scenario)
+        return [lambda: harness.restored_run(scenario, seed)]
     try:
         dry = harness.dry_run(scenario, seed)
     except ChildFailed as failure:
