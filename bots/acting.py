@@ -84,6 +84,8 @@ class Turn:
     actor: str
     at: datetime
     began: float
+    #: Whether the exchange has shown what it knows of this market; no entry is made before.
+    caught_up: bool
 
     def now(self) -> datetime:
         """A request is signed with the claim's instant, not with the turn's."""
@@ -109,7 +111,8 @@ def turn_at(run: BotRun, at: datetime) -> Iterator[Turn | None]:
         else:
             exchange = connect.open_account(run.account, at)
             market = market_data.market(run.exchange, run.symbol, at)
-            yield Turn(run, epoch, exchange, market, actor, at, began)
+            caught_up = reconcile.caught_up(run, exchange, actor, at)
+            yield Turn(run, epoch, exchange, market, actor, at, began, caught_up)
 
 
 def act(
@@ -262,7 +265,7 @@ def _at_exchange(rows: OrderQuerySet) -> OrderQuerySet:
 
 def look(turn: Turn, quote: Quote, *, holding: bool, stale: bool) -> Ambient:
     """What only the exchange knows, asked before any lock is taken."""
-    stale = stale or abs(turn.now() - quote.at) > QUOTE_MAX_AGE
+    stale = stale or not turn.caught_up or abs(turn.now() - quote.at) > QUOTE_MAX_AGE
     if turn.run.mode == Mode.PAPER:
         # A paper wallet is the run's own: its money is what the ledger says.
         return Ambient(quote, None, stale)

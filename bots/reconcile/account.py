@@ -115,6 +115,13 @@ def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, a
     return found
 
 
+def sweep_market(account: TradingAccount, exchange: Exchange, symbol: str, actor: str, at: datetime) -> Reconciled:
+    """The lists of one market since the last complete pass, which this is not: balances are not looked at."""
+    found = Reconciled()
+    _sweep(account, exchange, symbol, (account.reconciled_at or at) - OVERLAP, actor, at, found)
+    return found
+
+
 @transaction.atomic
 def _remember(account: TradingAccount, compared: balances.Compared, at: datetime) -> None:
     """What is expected is set once; a person who changes it meanwhile, resolving a case, stands."""
