@@ -1,6 +1,6 @@
-"""Loading a million stored candles against simulating them, on a database of its own in the given folder.
+"""Loading a million stored candles, on an SQLite database of its own in the given folder or on an empty one elsewhere.
 
-python -m tradingbot.benchmarks.loading FILE FOLDER
+python -m tradingbot.benchmarks.loading FILE FOLDER [DATABASE_URL]
 """
 
 import json
@@ -16,10 +16,10 @@ REPEAT = 7
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def measured(path: Path, folder: Path) -> dict[str, Any]:
+def measured(path: Path, database_url: str) -> dict[str, Any]:
     import django
 
-    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'benchmark.sqlite3'}"
+    os.environ["DATABASE_URL"] = database_url
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingbot.settings")
     django.setup()
     from django.core.management import call_command
@@ -49,7 +49,8 @@ def measured(path: Path, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     path, folder = (Path(argument) for argument in sys.argv[1:3])
-    sys.stdout.write(json.dumps(measured(path, folder)) + "\n")
+    database_url = sys.argv[3] if len(sys.argv) > 3 else f"sqlite:///{folder / 'benchmark.sqlite3'}"
+    sys.stdout.write(json.dumps(measured(path, database_url)) + "\n")
 
 
 if __name__ == "__main__":

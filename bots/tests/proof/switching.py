@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from django.db import connection, connections
+from psycopg.pq import TransactionStatus
 
 from accounts.audit import CONSOLE
 from bots import gates
@@ -19,7 +20,18 @@ ROUND = 4.0
 PROMPT = 10.0
 #: What each request without a good answer may cost besides: its time-out, a short ban, and the wait for another round.
 EACH_FAILURE = TIMEOUT + 4.0 + ROUND
+#: Seconds after which the switch is taken to wait for a lock.
+LOCKED = 0.3
 REQUESTS = ("cancel_order", "fetch_order", "fetch_fills", "fetch_open_orders", "fetch_recent_orders", "create_order")
+
+
+def _in_transaction() -> bool:
+    raw: Any = connection.connection
+    if raw is None:
+        return False
+    if connection.vendor == "sqlite":
+        return bool(raw.in_transaction)
+    return bool(raw.info.transaction_status != TransactionStatus.IDLE)
 
 
 class Switch:
@@ -30,7 +42,9 @@ class Switch:
         self.point = point
         self.level = level
         self.passed = 0
-        self.claimed: set[str] | None = None
+        self.claimed: set[str] = set()
+        self.engaged = False
+        self.thread: threading.Thread | None = None
         self.sent_before = 0
         self.engaged_at = 0.0
         #: How long after that an entry rested, and whether one did at all; failed requests until then.
@@ -48,28 +62,28 @@ class Switch:
             except OrderNotFound:
                 raise
             except ExchangeFault:
-                self._failed_by_now += self.claimed is not None
+                self._failed_by_now += self.engaged
                 raise
 
         return ask
 
     def __call__(self, _name: str) -> None:
         self.passed += 1
-        if self.claimed is not None:
+        if self.engaged:
             self.look()
             return
-        if self.passed < self.point:
-            return
         # SQLite has one writer at a time; PostgreSQL lets the switch in beside an open transaction.
-        if connection.vendor == "sqlite" and connection.connection.in_transaction:
+        if self.passed < self.point or (connection.vendor == "sqlite" and _in_transaction()):
             return
-        at = self.venue.now()
-        self.sent_before = len(self.venue.rows("SELECT 1 FROM wire"))
-        thread = threading.Thread(target=self._engage, args=(at,))
-        thread.start()
-        thread.join()
-        self.engaged_at = self.venue.second()
-        self.look()
+        if self.thread is None:
+            self.sent_before = len(self.venue.rows("SELECT 1 FROM wire"))
+            self.thread = threading.Thread(target=self._engage, args=(self.venue.now(),))
+            self.thread.start()
+        # There it may have to wait for what the transaction has locked: then the worker goes on, to its end.
+        self.thread.join(LOCKED if _in_transaction() else None)
+        if not self.thread.is_alive():
+            self.engaged, self.engaged_at = True, self.venue.second()
+            self.look()
 
     def _engage(self, at: object) -> None:
         run = BotRun.objects.get(pk=1)
@@ -80,7 +94,7 @@ class Switch:
 
     def look(self) -> bool:
         """Whether an entry rests at the exchange now, since the switch was engaged."""
-        if self.claimed is None or not self.resting():
+        if not self.engaged or not self.resting():
             return False
         self.found, self.failures = True, self._failed_by_now
         self.rested = self.venue.second() - self.engaged_at
@@ -103,7 +117,7 @@ class Switch:
 
     def wrong(self) -> list[str]:
         """Orders that left after the switch without having been claimed before it; entries that rested too long."""
-        if self.claimed is None:
+        if not self.engaged:
             return ["switch: it was never engaged"]
         left = {str(row[0]) for row in self.venue.rows("SELECT client_id FROM wire ORDER BY id")[self.sent_before :]}
         wrong = [f"switch: {client_id} was claimed and sent after it" for client_id in left - self.claimed]
