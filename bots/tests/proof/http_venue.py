@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -123,6 +124,9 @@ class HttpVenue:
 
     def set_price(self, price: str) -> None:
         self._control("price", {"symbol": "BTC/USDT", "price": price})
+
+    def price(self) -> Decimal:
+        return Decimal(_price(self.folder))
 
     def let_rest(self, rests: bool) -> None:
         """The loopback exchange knows immediate orders; none rests."""

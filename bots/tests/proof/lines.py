@@ -84,7 +84,7 @@ def idle(world: World) -> list[str]:
     standing = {line_of(legs.get(str(row[0]), "")) for row in rows}
     latest = world.venue.now() - timedelta(seconds=CANDLE)
     standing |= {line_of(order.intent.slot_leg) for order in run.orders.filter(state="FILLED", planned_at__gt=latest)}
-    prices, lots, price = of_the_grid(), ledger.lots_of(run), world.venue.fetch_quote("BTC/USDT").bid
+    prices, lots, price = of_the_grid(), ledger.lots_of(run), world.venue.price()
     wrong = []
     for line in range(len(prices) - 1):
         lot = lots[line].amount if line in lots else Decimal(0)

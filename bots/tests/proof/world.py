@@ -122,7 +122,7 @@ class World:
 
     def calm(self) -> None:
         """One more candle without bad luck, after which whatever should rest does."""
-        self.venue.set_price(str(self.venue.fetch_quote("BTC/USDT").bid))
+        self.venue.set_price(str(self.venue.price()))
         settling.settle_all(self.venue.now(), acting.worker_name(), boot=True)
         candle = ((self.venue.second() + ENOUGH_CALM) // CANDLE + 1) * CANDLE
         self.play(candle)
