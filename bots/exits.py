@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bots import acting, leases, settling, watch
+from bots import acting, leases, reconcile, settling, watch
 from bots.models import Mode
 
 
@@ -19,7 +19,11 @@ class ExitScan:
 
 
 def begin(at: datetime) -> int:
-    """What a worker does before anything else: take back the runs that dead processes of this machine still hold."""
+    """What a worker does before anything else: take back the runs that dead processes of this machine still hold.
+
+    Nothing is ordered on a live account before its exchange has shown what it knows.
+    """
+    reconcile.compare_first()
     return leases.release_dead(at)
 
 

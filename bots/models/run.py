@@ -52,6 +52,7 @@ class TradingAccount(models.Model):
     banned_until = models.DateTimeField(null=True)
     # What reconciling remembers.
     reconciled_at = models.DateTimeField(null=True, help_text="The last pass in which the exchange answered it all.")
+    compare_first = models.BooleanField(default=False, help_text="A worker has started since that pass.")
     outside = models.JSONField(default=dict, help_text="Asset → balance that is not the runs': the owner's own coins.")
     suspects = models.JSONField(default=dict, help_text="Asset → the balances of the first pass that disagreed.")
 

@@ -7,4 +7,5 @@ from bots.reconcile.account import reconcile_account as reconcile_account
 from bots.reconcile.account import settle_account as settle_account
 from bots.reconcile.one_order import settle as settle
 from bots.reconcile.overdue import caught_up as caught_up
+from bots.reconcile.overdue import compare_first as compare_first
 from bots.reconcile.resting import unmoved as unmoved

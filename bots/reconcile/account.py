@@ -126,8 +126,9 @@ def sweep_market(account: TradingAccount, exchange: Exchange, symbol: str, actor
 def _remember(account: TradingAccount, compared: balances.Compared, at: datetime) -> None:
     """What is expected is set once; a person who changes it meanwhile, resolving a case, stands."""
     row = TradingAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
-    row.reconciled_at, row.outside, row.suspects = at, {**compared.first_seen, **row.outside}, compared.suspects
-    row.save(update_fields=["reconciled_at", "outside", "suspects"])
+    row.reconciled_at, row.compare_first = at, False
+    row.outside, row.suspects = {**compared.first_seen, **row.outside}, compared.suspects
+    row.save(update_fields=["reconciled_at", "compare_first", "outside", "suspects"])
 
 
 def _sweep(

@@ -1,4 +1,4 @@
-"""What is asked before a run may order again on an account that nobody has compared with its exchange for a while."""
+"""What is asked before a run may order on an account that was not compared since a worker's start, or for a while."""
 
 from datetime import datetime, timedelta
 
@@ -20,26 +20,31 @@ def caught_up(run: BotRun, exchange: Exchange, actor: str, at: datetime) -> bool
     """
     if run.mode == Mode.PAPER or not _overdue(run.account, at):
         return True
-    for _ in range(TRIES):
+    for left in reversed(range(TRIES)):
         try:
             sweep_market(run.account, exchange, run.symbol, actor, at)
             return True
         except RateLimited:
             raise
         except ExchangeFault:
-            if run.held <= 0:
+            if not left and run.held <= 0:
                 raise
     return False
 
 
+def compare_first() -> None:
+    """At a worker's start: the database may be a backup, and nothing in it says so."""
+    TradingAccount.objects.filter(mode=Mode.LIVE).update(compare_first=True)
+
+
 def _overdue(account: TradingAccount, at: datetime) -> bool:
-    """An account that was never compared has nothing that it could have forgotten."""
-    if not _too_long_ago(account.reconciled_at, at):
+    if not _is_due(account.reconciled_at, account.compare_first, at):
         return False
     # A pass over many runs has read the account once, at its beginning.
-    latest = TradingAccount.objects.values_list("reconciled_at", flat=True).get(pk=account.pk)
-    return _too_long_ago(latest, at)
+    latest = TradingAccount.objects.values_list("reconciled_at", "compare_first")
+    return _is_due(*latest.get(pk=account.pk), at)
 
 
-def _too_long_ago(compared_at: datetime | None, at: datetime) -> bool:
-    return compared_at is not None and at - compared_at > OVERDUE
+def _is_due(compared_at: datetime | None, first: bool, at: datetime) -> bool:
+    """An account that was never compared has nothing that a gap could have hidden."""
+    return first or (compared_at is not None and at - compared_at > OVERDUE)

@@ -4,7 +4,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from bots import acting, orders
+from bots import acting, exits, orders, reconcile
 from bots.acting import Acted
 from bots.models import BotRun, Incident, Order, TradingAccount
 from bots.orders import Cause, Choose
@@ -74,7 +74,7 @@ def test_a_pass_that_has_come_meanwhile_counts(desk: Desk) -> None:
 
 
 def test_an_entry_waits_for_the_lists(desk: Desk) -> None:
-    fail(desk, Unavailable("no lists"), 1)
+    fail(desk, Unavailable("no lists"), 3)
     with pytest.raises(Unavailable):
         act(buy, LATE)
     assert not Order.objects.exists()
@@ -106,3 +106,23 @@ def test_a_ban_is_not_tried_again(desk: Desk) -> None:
     with pytest.raises(RateLimited):
         act(sell, LATE, full_exit=True)
     assert len(desk.books.troubles["fetch_recent_orders"]) == 1
+
+
+def test_after_a_worker_s_start_the_lists_come_first(desk: Desk) -> None:
+    exits.begin(after(SOON))
+    fail(desk, Unavailable("no lists"), 3)
+    with pytest.raises(Unavailable):
+        act(buy, SOON)
+    reconcile.reconcile_account(TradingAccount.objects.get(), desk.exchange(SOON), "test", after(SOON))
+    fail(desk, Unavailable("never asked"), 1)
+    assert act(buy, SOON).order is not None
+
+
+def test_an_account_that_was_never_compared_is_asked_after_a_start_alone(desk: Desk) -> None:
+    TradingAccount.objects.update(reconciled_at=None)
+    fail(desk, Unavailable("no lists"), 3)
+    assert act(lambda now: None, LATE).placed is not None
+    assert len(desk.books.troubles["fetch_recent_orders"]) == 3
+    exits.begin(after(LATE))
+    with pytest.raises(Unavailable):
+        act(buy, LATE + 1)

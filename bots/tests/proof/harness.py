@@ -239,13 +239,13 @@ class Harness:
         self.store.restore(scenario_name, venue=False)
 
         def recover() -> int:
-            from bots import acting, settling
+            from bots import exits
 
             world = self.world(scenario_name, f"{seed}:restored")
             # Nobody puts a backup back in the instant of the last order.
             world.venue.pass_time(RESTORING)
-            while settling.reconcile_all(world.venue.now(), acting.worker_name()).faults:
-                world.venue.pass_time(1.0)
+            exits.begin(world.venue.now())
+            exits.doubt(world.venue.now())
             if not forgotten:
                 # Nothing is held back; but what a person asked for since the backup is asked for again.
                 world.scenario.after(world)
@@ -267,11 +267,12 @@ class Harness:
 
     def _recover(self, scenario_name: str, seed: int, fatal: int, number: int, again: int | None) -> None:
         """A new process: first everything in doubt, then the world goes on, faults and all."""
-        from bots import acting, settling
+        from bots import exits
 
         world = self.world(scenario_name, f"{seed}:{fatal}:{number}", fatal=again)
         world.venue.pass_time(Random(f"{seed}:{fatal}:{number}").choice([1.0, 9.0, 33.0]))
-        settling.settle_all(world.venue.now(), acting.worker_name(), boot=True)
+        exits.begin(world.venue.now())
+        exits.doubt(world.venue.now())
         world.play(world.venue.second() + 15)
         world.scenario.after(world)
         world.play(world.scenario.until, step=5.0)
