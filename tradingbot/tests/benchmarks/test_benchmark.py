@@ -3,11 +3,13 @@
 import io
 import json
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
@@ -124,3 +126,12 @@ def test_loading_is_measured_on_a_database_of_its_own(tmp_path):
     )
     assert systems.measure(system)["candles"] == 3000
     assert Path(tmp_path / "benchmark.sqlite3").exists()
+
+
+def test_a_sweep_ends_alike_however_many_workers_take_its_parts(tmp_path):
+    command = (sys.executable, "-m", "tradingbot.benchmarks.workers", str(market.write(tmp_path, 3000)), str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=settings.BASE_DIR)
+    one, two = (json.loads(line) for line in done.stdout.splitlines())
+    assert (one["workers"], two["workers"], one["sets"]) == (1, 2, 4000)
+    assert one["result"] == two["result"]
+    assert one["whole_s"] >= one["parts_s"] > 0
