@@ -32,7 +32,7 @@ class Book:
 
 def engaged(book: Any) -> Switch:
     switch = Switch(book, 1)
-    switch.claimed = set()
+    switch.engaged = True
     return switch
 
 

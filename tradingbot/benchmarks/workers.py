@@ -15,8 +15,8 @@ from typing import Any
 KEY = ("benchmark", "BTC/USDT", "1m")
 GRID = {
     "rsi_period": list(range(6, 26)),
-    "oversold": list(range(20, 40, 2)),
-    "overbought": list(range(60, 80)),
+    "oversold": list(range(15, 35)),
+    "overbought": [60 + half / 2 for half in range(50)],
 }
 TOP = 20
 
@@ -30,7 +30,7 @@ def at_home(folder: Path) -> None:
 
 
 def submitted() -> int:
-    """A sweep of 4,000 sets, ready to be worked on."""
+    """A sweep of 20,000 sets, ready to be worked on."""
     from accounts.audit import CONSOLE
     from accounts.models import User
     from bots import sweeps
