@@ -1,6 +1,7 @@
 """What is asked before a run may order on an account that was not compared since a worker's start, or for a while."""
 
 from datetime import datetime, timedelta
+from time import monotonic
 
 from bots.models import BotRun, Mode, TradingAccount
 from bots.reconcile.account import sweep_market
@@ -10,6 +11,8 @@ from exchanges.core.port import Exchange
 #: A pass every minute is due; this is one that is half a minute late.
 OVERDUE = timedelta(seconds=90)
 TRIES = 3
+#: Seconds after which there is no further try: a turn's lease is for thirty, and its order is still to be sent.
+PATIENCE = 5.0
 
 
 def caught_up(run: BotRun, exchange: Exchange, actor: str, at: datetime) -> bool:
@@ -20,6 +23,7 @@ def caught_up(run: BotRun, exchange: Exchange, actor: str, at: datetime) -> bool
     """
     if run.mode == Mode.PAPER or not _overdue(run.account, at):
         return True
+    began = monotonic()
     for left in reversed(range(TRIES)):
         try:
             sweep_market(run.account, exchange, run.symbol, actor, at)
@@ -27,8 +31,11 @@ def caught_up(run: BotRun, exchange: Exchange, actor: str, at: datetime) -> bool
         except RateLimited:
             raise
         except ExchangeFault:
-            if not left and run.held <= 0:
+            if left and monotonic() - began < PATIENCE:
+                continue
+            if run.held <= 0:
                 raise
+            break
     return False
 
 

@@ -8,6 +8,7 @@ from bots import acting, exits, orders, reconcile
 from bots.acting import Acted
 from bots.models import BotRun, Incident, Order, TradingAccount
 from bots.orders import Cause, Choose
+from bots.reconcile import overdue
 from bots.tests.desk import Desk, after, buy, sell
 from exchanges.core.errors import ExchangeFault, RateLimited, Unavailable
 from exchanges.core.orders import OrderRequest, OrderType, Side
@@ -88,6 +89,15 @@ def test_an_exit_does_not_wait_for_ever(desk: Desk) -> None:
     assert acted.order is not None
     assert acted.order.side == "sell"
     assert not desk.books.troubles["fetch_recent_orders"]
+
+
+def test_lists_that_time_out_are_not_tried_until_the_lease_is_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    holding(desk)
+    fail(desk, Unavailable("timed out"), 3)
+    seconds = iter([0.0, overdue.PATIENCE])
+    monkeypatch.setattr(overdue, "monotonic", lambda: next(seconds))
+    assert act(sell, LATE, full_exit=True).order is not None
+    assert len(desk.books.troubles["fetch_recent_orders"]) == 2
 
 
 def test_a_further_stake_waits_though_something_is_held(desk: Desk) -> None:
