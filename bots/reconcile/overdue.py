@@ -12,7 +12,7 @@ from exchanges.core.port import Exchange
 OVERDUE = timedelta(seconds=90)
 TRIES = 3
 #: Seconds after which there is no further try: a turn's lease is for thirty, and its order is still to be sent.
-PATIENCE = 5.0
+PATIENCE = 5
 
 
 def caught_up(run: BotRun, exchange: Exchange, actor: str, at: datetime) -> bool:
