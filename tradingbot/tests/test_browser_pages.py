@@ -18,6 +18,7 @@ from accounts.tests.cast import user
 from bots import lifecycle, rounds
 from bots.lifecycle import StartRequest
 from bots.models import BotRun, Order, TradeLog
+from bots.tests.views.test_keys import make_key
 from strategies import operations as strategies
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -27,7 +28,8 @@ PAGES = (
     *("/app/bots/{run}/stop/", "/app/orders/{order}/", "/app/trades/", "/app/risk/", "/app/risk/stop/", "/app/keys/"),
     *("/app/strategies/", "/app/strategies/rsi_cross/", "/app/account/"),
 )
-# One heading; every control and button has a name; ids are unique; no style or handler stands in the markup.
+# One heading; every control and button has a name; ids are unique; no style or handler stands in the markup; nothing
+# is wider than the window, or than the card that a table's row becomes on a phone.
 FAULTS = """() => {
   const faults = [];
   const heads = document.querySelectorAll("main h1").length;
@@ -42,6 +44,12 @@ FAULTS = """() => {
     faults.push("inline: " + node.outerHTML.slice(0, 300));
   const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   if (wide > 0) faults.push("wider than the window by " + wide);
+  for (const row of document.querySelectorAll("table.cards tbody tr")) {
+    const style = getComputedStyle(row);
+    const edge = row.getBoundingClientRect().right - parseFloat(style.paddingRight);
+    for (const cell of style.display === "grid" ? row.children : [])
+      if (cell.getBoundingClientRect().right > edge + 1) faults.push("out of its card: " + cell.textContent.trim());
+  }
   for (const node of document.querySelectorAll(".button.stop, .stops .button"))
     if (node.getBoundingClientRect().height < 44) faults.push("small: " + node.textContent.trim());
   return faults;
@@ -121,6 +129,7 @@ def traded(owner: User) -> BotRun:
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")])
 def test_every_page_is_whole_and_quiet(width, theme, opened, alice, tmp_path: Path):
     run = traded(alice)
+    make_key(alice)
     order = Order.objects.first()
     page = opened(width, theme).new_page()
     with quiet(page):
