@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -30,14 +31,13 @@ def envbool(name: str, default: bool = False) -> bool:
     raise ImproperlyConfigured(f"{name}: Expected on or off, was {text!r}.")
 
 
-def envint(name: str, default: int) -> int:
+def envint(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
     text = os.environ.get(name, "").strip()
     if not text:
         return default
-    try:
+    if re.fullmatch(r"[0-9]{1,9}", text) and least <= int(text) <= most:
         return int(text)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name}: Expected a whole number, was {text!r}.") from None
+    raise ImproperlyConfigured(f"{name}: Expected a whole number from {least} to {most}, was {text!r}.")
 
 
 def envlist(name: str, default: str = "") -> list[str]:

@@ -47,18 +47,18 @@ ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = envlist("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = envlist("CORS_ALLOWED_ORIGINS")
 # Writes over the API, per token; what stops trading is not counted.
-API_WRITES_PER_MINUTE = envint("API_WRITES_PER_MINUTE", 120)
+API_WRITES_PER_MINUTE = envint("API_WRITES_PER_MINUTE", 120, least=1)
 ADMIN_PATH = envtext("ADMIN_PATH", "admin/").strip("/") + "/"
 SIGNUP_OPEN = envbool("SIGNUP_OPEN", True)
 # How many proxies in front of us append to X-Forwarded-For; 0 = believe only the socket.
-TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0)
+TRUSTED_PROXIES = envint("TRUSTED_PROXIES", 0, most=100)
 EXCHANGE_OVERRIDES = envjson("EXCHANGE_OVERRIDES")
 STRATEGY_MODULES = envlist("STRATEGY_MODULES")
-JOURNAL_DEMO_DAYS = envint("JOURNAL_DEMO_DAYS", 7)
+JOURNAL_DEMO_DAYS = envint("JOURNAL_DEMO_DAYS", 7, least=1, most=36_500)
 # How often a worker looks whether beat and broker are silent; then it finds exits by itself.
-EXITS_SCAN_SECONDS = envint("EXITS_SCAN_SECONDS", 5)
+EXITS_SCAN_SECONDS = envint("EXITS_SCAN_SECONDS", 5, least=1)
 # So long a run trades on paper before it may be promoted to live.
-PROMOTION_MIN_PAPER_DAYS = envint("PROMOTION_MIN_PAPER_DAYS", 7)
+PROMOTION_MIN_PAPER_DAYS = envint("PROMOTION_MIN_PAPER_DAYS", 7, most=36_500)
 
 # Marks our orders at the exchanges, so that they are known again after a restored backup.
 INSTALL_TAG = envtext("INSTALL_TAG") or hashlib.sha256(f"install {SECRET_KEY}".encode()).hexdigest()[:8]

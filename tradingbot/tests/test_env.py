@@ -36,6 +36,13 @@ def test_what_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, name: str
         env.envint(name, 0) if name == "N" else env.envjson(name)
 
 
+@pytest.mark.parametrize("text", ["-1", "0", "8", "1.5", "1e1", "９", "9" * 5000])
+def test_a_number_out_of_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("N", text)
+    with pytest.raises(ImproperlyConfigured, match="N: Expected a whole number from 1 to 7"):
+        env.envint("N", 5, least=1, most=7)
+
+
 def test_an_encryption_key_is_32_random_bytes() -> None:
     key = bytes(range(32))
     assert env.encryption_key("ENCRYPTION_KEY", base64.b64encode(key).decode()) == key
