@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -108,11 +108,32 @@ def sqlite(path: Path | str) -> dict[str, Any]:
     }
 
 
+def _url(name: str, url: str) -> SplitResult:
+    """The parts of a URL; its text never enters the message, since a password is what is mostly wrong in it."""
+    try:
+        parts = urlsplit(url)
+        wrong = bool(parts.fragment) or parts.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ImproperlyConfigured(
+            f"{name}: Expected a URL with a port from 1 to 65535, if any, and its password percent-encoded."
+        )
+    return parts
+
+
+def redis_server(url: str) -> str:
+    """REDIS_URL as it is, if it is one that Redis' clients understand; empty in embedded mode."""
+    if url and _url("REDIS_URL", url).scheme not in {"redis", "rediss", "unix"}:
+        raise ImproperlyConfigured("REDIS_URL: Expected redis://, rediss:// or unix://.")
+    return url
+
+
 def database(url: str, var: Path) -> dict[str, Any]:
     """Django's DATABASES entry for DATABASE_URL: postgresql://… or sqlite:///path."""
     if not url:
         return sqlite(var / "tradingbot.sqlite3")
-    parts = urlsplit(url)
+    parts = _url("DATABASE_URL", url)
     if parts.scheme == "sqlite":
         return sqlite(unquote(parts.path)[1:] or var / "tradingbot.sqlite3")
     if parts.scheme not in {"postgres", "postgresql"}:
@@ -133,7 +154,7 @@ def email(url: str) -> dict[str, Any]:
     """Django's EMAIL_* settings for EMAIL_URL: smtp://user:password@host:port, or smtps:// or smtp+tls://."""
     if not url:
         return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
-    parts = urlsplit(url)
+    parts = _url("EMAIL_URL", url)
     if parts.scheme not in {"smtp", "smtps", "smtp+tls"} or not parts.hostname:
         raise ImproperlyConfigured("EMAIL_URL: Expected smtp://, smtps:// or smtp+tls:// with a host.")
     return {

@@ -16,6 +16,7 @@ from tradingbot.env import (
     envlist,
     envsecret,
     envtext,
+    redis_server,
     start_sentry,
 )
 from tradingbot.secrets import PROJECT, var_dir
@@ -42,7 +43,7 @@ ENCRYPTION_KEYS = [
 DEBUG = envbool("DEBUG")
 HTTPS = envbool("HTTPS")
 LIVE_TRADING = envbool("LIVE_TRADING")
-REDIS_URL = envtext("REDIS_URL")
+REDIS_URL = redis_server(envtext("REDIS_URL"))
 ALLOWED_HOSTS = envlist("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = envlist("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = envlist("CORS_ALLOWED_ORIGINS")

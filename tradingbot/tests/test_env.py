@@ -91,6 +91,26 @@ def test_mail_goes_to_the_log_or_a_server() -> None:
         env.email("http://mail")
 
 
+@pytest.mark.parametrize("place", ["u:se#cret@h/db", "u:1#cret@h/db", "u:cret/x@h/db", "h:cret", "h:99999", "[::1/db"])
+def test_a_broken_url_is_named_without_its_text(tmp_path: Path, place: str) -> None:
+    for name, read in (
+        ("DATABASE_URL", lambda: env.database(f"postgresql://{place}", tmp_path)),
+        ("EMAIL_URL", lambda: env.email(f"smtp://{place}")),
+        ("REDIS_URL", lambda: env.redis_server(f"redis://{place}")),
+    ):
+        with pytest.raises(ImproperlyConfigured, match=name) as caught:
+            read()
+        assert "cret" not in str(caught.value)
+
+
+def test_redis_is_a_url_of_its_own_schemes() -> None:
+    for url in ("", "redis://:pw@host:6379/0", "rediss://host", "unix:///run/redis.sock?db=1"):
+        assert env.redis_server(url) == url
+    for url in ("nonsense", "host:6379", "http://host"):
+        with pytest.raises(ImproperlyConfigured, match="REDIS_URL"):
+            env.redis_server(url)
+
+
 def test_error_reports_without_their_package_are_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="SENTRY_DSN"):
         env.start_sentry("https://key@example.invalid/1", "0")
