@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -40,6 +41,15 @@ def envint(name: str, default: int, *, least: int = 0, most: int = 1_000_000) ->
     raise ImproperlyConfigured(f"{name}: Expected a whole number from {least} to {most}, was {text!r}.")
 
 
+def envlevel(name: str, default: str) -> str:
+    """The name of one of logging's levels."""
+    text = envtext(name).upper() or default
+    levels = [level for level in logging.getLevelNamesMapping() if level not in {"NOTSET", "WARN", "FATAL"}]
+    if text not in levels:
+        raise ImproperlyConfigured(f"{name}: Expected one of {', '.join(levels)}, was {text!r}.")
+    return text
+
+
 def envlist(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in envtext(name, default).split(",") if part.strip()]
 
@@ -49,15 +59,21 @@ def envsecret(name: str, var: Path, *, required: bool = True) -> str:
     if value := os.environ.get(name, "").strip():
         return value
     path = Path(os.environ[f"{name}_FILE"]) if os.environ.get(f"{name}_FILE") else var / "secrets" / name
-    if path.is_file():
-        return path.read_text(encoding="utf-8").strip()
-    if os.environ.get(f"{name}_FILE"):
-        raise ImproperlyConfigured(f"{name}_FILE: Expected a readable file, was {str(path)!r}.")
+    given = bool(os.environ.get(f"{name}_FILE"))
+    if given or path.is_file():
+        return _file_text(f"{name}_FILE" if given else name, path)
     if required:
         raise ImproperlyConfigured(
             f"{name} is not set. Set {name} or {name}_FILE, or start with ./run.sh, which makes one."
         )
     return ""
+
+
+def _file_text(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        raise ImproperlyConfigured(f"{name}: Expected a readable text file, was {str(path)!r}.") from None
 
 
 def encryption_key(name: str, text: str) -> bytes:
@@ -79,10 +95,7 @@ def envjson(name: str) -> dict[str, Any]:
     if not text:
         return {}
     if not text.startswith("{"):
-        path = Path(text)
-        if not path.is_file():
-            raise ImproperlyConfigured(f"{name}: Expected a JSON object or a file, was {text!r}.")
-        text = path.read_text(encoding="utf-8")
+        text = _file_text(name, Path(text))
     try:
         value = json.loads(text)
     except ValueError as error:

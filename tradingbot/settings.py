@@ -13,6 +13,7 @@ from tradingbot.env import (
     envbool,
     envint,
     envjson,
+    envlevel,
     envlist,
     envsecret,
     envtext,
@@ -247,7 +248,7 @@ CELERY_TASK_DEFAULT_QUEUE = "trading"
 CELERY_TASK_ROUTES = {"bots.tasks.research_*": {"queue": "research"}}
 
 # --- Logging -----------------------------------------------------------------------------------
-LOG_LEVEL = envtext("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = envlevel("LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

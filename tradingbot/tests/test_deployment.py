@@ -14,7 +14,7 @@ COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text(encoding="ut
 SERVICES = COMPOSE["services"]
 DOCKERFILE = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text(encoding="utf-8")
-READ = re.compile(r"""(?:envtext|envbool|envint|envlist|envjson|envsecret)\(\s*"([A-Z_]+)\"""")
+READ = re.compile(r"""(?:envtext|envbool|envint|envlist|envjson|envlevel|envsecret)\(\s*"([A-Z_]+)\"""")
 
 
 def every(*names: str):

@@ -43,6 +43,26 @@ def test_a_number_out_of_its_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, 
         env.envint("N", 5, least=1, most=7)
 
 
+def test_a_log_level_is_one_of_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, level in (("", "INFO"), ("debug", "DEBUG"), (" WARNING ", "WARNING")):
+        monkeypatch.setenv("LOG_LEVEL", text)
+        assert env.envlevel("LOG_LEVEL", "INFO") == level
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(ImproperlyConfigured, match="LOG_LEVEL: Expected one of CRITICAL, ERROR"):
+        env.envlevel("LOG_LEVEL", "INFO")
+
+
+def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for path in (str(tmp_path / "binary"), str(tmp_path), "x" * 5000):
+        monkeypatch.setenv("J", path)
+        monkeypatch.setenv("S_FILE", path)
+        with pytest.raises(ImproperlyConfigured, match="J: Expected a readable text file"):
+            env.envjson("J")
+        with pytest.raises(ImproperlyConfigured, match="S_FILE: Expected a readable text file"):
+            env.envsecret("S", tmp_path)
+
+
 def test_an_encryption_key_is_32_random_bytes() -> None:
     key = bytes(range(32))
     assert env.encryption_key("ENCRYPTION_KEY", base64.b64encode(key).decode()) == key
