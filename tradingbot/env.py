@@ -168,8 +168,9 @@ def email(url: str) -> dict[str, Any]:
     if not url:
         return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
     parts = _url("EMAIL_URL", url)
-    if parts.scheme not in {"smtp", "smtps", "smtp+tls"} or not parts.hostname:
-        raise ImproperlyConfigured("EMAIL_URL: Expected smtp://, smtps:// or smtp+tls:// with a host.")
+    # An option such as ?tls=on must not be passed over: the password would go out in the clear.
+    if parts.scheme not in {"smtp", "smtps", "smtp+tls"} or not parts.hostname or parts.query:
+        raise ImproperlyConfigured("EMAIL_URL: Expected smtp://, smtps:// or smtp+tls:// with a host, and no options.")
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,

@@ -107,8 +107,9 @@ def test_mail_goes_to_the_log_or_a_server() -> None:
     found = env.email("smtp+tls://me%40x.org:pw@mail.x.org")
     assert (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_HOST_USER"]) == ("mail.x.org", 587, "me@x.org")
     assert (found["EMAIL_USE_TLS"], found["EMAIL_USE_SSL"]) == (True, False)
-    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL"):
-        env.email("http://mail")
+    for wrong in ("http://mail", "smtp://", "smtp://me:pw@mail.x.org?tls=on"):
+        with pytest.raises(ImproperlyConfigured, match="EMAIL_URL"):
+            env.email(wrong)
 
 
 @pytest.mark.parametrize("place", ["u:se#cret@h/db", "u:1#cret@h/db", "u:cret/x@h/db", "h:cret", "h:99999", "[::1/db"])
