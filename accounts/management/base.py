@@ -147,11 +147,11 @@ def instant(text: str) -> datetime:
     """ISO-8601 as an aware UTC time; without an offset it is read as UTC."""
     try:
         value = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f"Expected an ISO-8601 time such as 2026-01-31T14:00:00Z, was {text!r}."
         ) from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def duration(text: str) -> timedelta:

@@ -154,7 +154,7 @@ def test_progress_is_for_terminals_only():
         assert ("42 %" in stream.getvalue()) is shown
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "14:00"])
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "14:00", "0001-01-01T00:00+14:00"])
 def test_instant_of_nonsense_is_a_usage_error(text):
     with pytest.raises(argparse.ArgumentTypeError, match="ISO-8601"):
         instant(text)
