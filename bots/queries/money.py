@@ -157,11 +157,16 @@ def drawdown(levels: Sequence[Decimal]) -> Decimal | None:
     return worst if peak is not None and peak > 0 else None
 
 
-def balances_of(user: User, at: datetime) -> list[BalanceView]:
-    """Free and locked per key and paper wallet; an exchange that does not answer is left out."""
+def balances_of(user: User | None, at: datetime) -> list[BalanceView]:
+    """Free and locked per key and paper wallet; an exchange that does not answer is left out.
+
+    ``user`` None means everybody's (the operator's console).
+    """
     views: list[BalanceView] = []
-    accounts = TradingAccount.objects.filter(owner=user).select_related("key", "wallet").order_by("id")
-    active = dict(BotRun.objects.for_user(user).values_list("account_id", "id"))
+    accounts = TradingAccount.objects.select_related("key", "wallet").order_by("id")
+    accounts = accounts if user is None else accounts.filter(owner=user)
+    runs = BotRun.objects.all() if user is None else BotRun.objects.for_user(user)
+    active = dict(runs.values_list("account_id", "id"))
     for account in accounts:
         if account.key is not None and account.key.deleted_at is not None:
             continue

@@ -64,6 +64,12 @@ def test_lists_have_the_shape_and_fields_of_the_api(traded: BotRun, alice: User)
         assert (ours, told["next"]) == (theirs["items"], theirs["next"]), name
 
 
+def test_balances_without_an_address_are_everybody_s(traded: BotRun, alice: User) -> None:
+    bob = User.objects.create_user("other@example.com")
+    assert done("balance_list", bob.email)["items"] == []
+    assert done("balance_list") == done("balance_list", alice.email)
+
+
 def test_status_is_the_api_s(traded: BotRun, alice: User) -> None:
     told = done("bot_status", traded.pk)
     limits = told.pop("limits")
@@ -78,7 +84,7 @@ def test_a_list_that_goes_on_says_where(traded: BotRun, alice: User) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["bot_list", "trade_list", "order_list"])
+@pytest.mark.parametrize("name", ["bot_list", "trade_list", "order_list", "balance_list"])
 def test_an_empty_list_is_one_document(name: str, alice: User) -> None:
     answer = manage(name, "--json")
     assert (answer.code, answer.document, answer.err) == (0, {"items": [], "next": None}, "")

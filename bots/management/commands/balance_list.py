@@ -12,14 +12,15 @@ from exchanges.core.decimals import plain
 
 
 class Command(RunCommand):
-    help = "List a user's free and locked balances per exchange key and paper wallet."
+    help = "List one user's free and locked balances per exchange key and paper wallet, or everybody's."
     takes_at = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", metavar="EMAIL")
+        parser.add_argument("email", metavar="EMAIL", nargs="?")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = money.balances_of(accounts.user_by_email(options["email"]), self.at(options))
+        user = accounts.user_by_email(options["email"]) if options["email"] else None
+        found = money.balances_of(user, self.at(options))
         lines = (
             f"{held.mode:<5} {held.exchange:<10} {held.account}: {plain(held.free)} {held.asset} free,"
             f" {plain(held.locked)} locked"
