@@ -64,7 +64,7 @@ class ConsoleCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print exactly one JSON document on stdout.")
         parser.add_argument("--yes", action="store_true", help="Confirm what would be asked.")
         if self.takes_at:
-            parser.add_argument("--at", type=instant, metavar="ISO", help="Take this instant (UTC) for the clock.")
+            parser.add_argument("--at", type=clock, metavar="ISO", help="Take this instant (UTC) for the clock.")
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -86,7 +86,7 @@ class ConsoleCommand(BaseCommand):
         given = options.get("at")
         if given is None:
             return timezone.now()
-        return given if isinstance(given, datetime) else instant(str(given))
+        return given if isinstance(given, datetime) else clock(str(given))
 
     def confirm(self, options: Mapping[str, Any], question: str) -> None:
         """Return when the operator agrees; otherwise nothing may have been done yet, and exit with 5."""
@@ -152,6 +152,14 @@ def instant(text: str) -> datetime:
         raise argparse.ArgumentTypeError(
             f"Expected an ISO-8601 time such as 2026-01-31T14:00:00Z, was {text!r}."
         ) from None
+
+
+def clock(text: str) -> datetime:
+    """An instant to act at: what is reckoned from it must stay within the calendar."""
+    at = instant(text)
+    if not 1970 <= at.year < 9000:
+        raise argparse.ArgumentTypeError(f"Expected a year from 1970 to 8999, was {text!r}.")
+    return at
 
 
 def duration(text: str) -> timedelta:

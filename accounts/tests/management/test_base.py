@@ -12,7 +12,7 @@ from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, Validat
 from django.core.management import call_command
 from django.db import OperationalError
 
-from accounts.management.base import ConsoleCommand, Exit, Failure, duration, instant
+from accounts.management.base import ConsoleCommand, Exit, Failure, clock, duration, instant
 
 
 class Terminal(io.StringIO):
@@ -158,6 +158,13 @@ def test_progress_is_for_terminals_only():
 def test_instant_of_nonsense_is_a_usage_error(text):
     with pytest.raises(argparse.ArgumentTypeError, match="ISO-8601"):
         instant(text)
+
+
+@pytest.mark.parametrize("text", ["1969-12-31", "9000-01-01", "9999-12-31T23:59:59Z", "0001-01-01"])
+def test_clock_is_not_set_to_an_end_of_the_calendar(text):
+    assert instant(text)
+    with pytest.raises(argparse.ArgumentTypeError, match="year from 1970"):
+        clock(text)
 
 
 @pytest.mark.parametrize(
