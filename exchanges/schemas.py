@@ -57,7 +57,7 @@ def z_text(at: datetime) -> str:
 
 def _instant_text(value: object) -> object:
     """Only ISO texts: a bare number would silently be taken for seconds or milliseconds."""
-    if isinstance(value, str) and not INSTANT.fullmatch(value):
+    if not isinstance(value, datetime) and not (isinstance(value, str) and INSTANT.fullmatch(value)):
         raise ValueError("Expected an ISO-8601 time with its offset, such as 2026-03-01T12:00:00Z.")
     return value
 

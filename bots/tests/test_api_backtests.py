@@ -96,6 +96,7 @@ def test_cancel_needs_no_state_and_changes_no_end(api: ApiClient, monkeypatch: p
         ("/api/v1/backtests", {"symbol": "ETH/USDT"}, "no_candles", "body.since"),
         ("/api/v1/backtests", {"since": "2025-01-01T00:00:00Z"}, "no_candles", "body.since"),
         ("/api/v1/backtests", {"since": "yesterday"}, "invalid", "body.since"),
+        ("/api/v1/backtests", {"since": 1700000000}, "invalid", "body.since"),
         ("/api/v1/backtests", {"extra": 1}, "invalid", "body.extra"),
         ("/api/v1/sweeps", {"grid": {"nope": [1]}}, "invalid_request", "body.grid.nope"),
         ("/api/v1/sweeps", {"grid": GRID, "objective": "fame"}, "invalid_request", "body.objective"),
