@@ -201,5 +201,5 @@ def days_over(run: BotRun, at: datetime, count: int) -> list[date]:
     """The run's last days that are over, the newest first."""
     last, ended = (at - DAY).date(), last_day(run)
     newest = last if ended is None else min(last, ended)
-    days = [newest - back * DAY for back in range(count)]
-    return [day for day in days if day >= first_day(run)]
+    lived = (newest - first_day(run)).days + 1
+    return [newest - back * DAY for back in range(min(count, lived))]

@@ -182,6 +182,7 @@ def test_the_command_compares_and_tells(traded: BotRun) -> None:
     told = manage("drift_report", f"--run={traded.pk}", "--days=5", at)
     assert "1 trades, 1 differ, 0 unexplained" in told.out
     assert "OUTAGE" in told.out
+    assert len(done("drift_report", f"--run={traded.pk}", "--days=999999999", at)["items"]) == 1
 
 
 def test_the_command_names_what_is_wrong(traded: BotRun) -> None:
