@@ -14,7 +14,7 @@ from exchanges.core.orders import Side
 from exchanges.core.slippage import BASIS_POINT, slipped
 
 #: Raised whenever the same request could give another answer than before.
-ENGINE_VERSION: Final = "1"
+ENGINE_VERSION: Final = "2"
 #: Of a market's rules, those that shape a backtest's amounts and prices.
 MARKET_FACTS: Final = ("amount_step", "price_tick", "min_amount", "max_amount", "min_notional")
 #: Where the market's own rules are not known.

@@ -112,7 +112,7 @@ def _columns(outcome: Outcome, candles: Candles, terms: Terms) -> _Columns:
     begun: list[Trade | OpenTrade] = [*trades, *([kept] if kept is not None else [])]
     entry = np.array([trade.entry for trade in begun], dtype=np.intp)
     exit_ = np.array([trade.exit for trade in trades], dtype=np.intp)
-    if terms.slippage_bps or outcome.fills:
+    if terms.slippage_bps or outcome.fills or terms.limits.entries_rest:
         bought = np.array([trade.entry_price for trade in begun], dtype=np.float64)
         sold = np.array([trade.exit_price for trade in trades], dtype=np.float64)
     else:

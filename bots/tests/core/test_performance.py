@@ -9,9 +9,10 @@ from hypothesis import given, settings
 
 from bots.core import backtest
 from bots.core.backtest_terms import Outcome, Terms
+from bots.core.limits import EntryType
 from bots.core.performance import day_ends, measure, monthly_returns_pct, sharpe, sortino
 from bots.core.position import FillFact, Position, book
-from bots.tests.core.candles_cast import FREE, HOUR, PLAIN, START, flat_candles, signals, terms, walks
+from bots.tests.core.candles_cast import FREE, HOUR, PLAIN, START, candles, flat_candles, signals, terms, walks
 from exchanges.core.candles import Candles
 from exchanges.core.orders import Side
 from strategies.core.strategy import StrategyRegistry
@@ -143,6 +144,16 @@ def test_trade_return_does_not_depend_on_rounding():
     asked = terms("0.00000150")
     measured = measure(backtest.run(made, signals(3, [0], [1]), asked), made, asked)
     assert measured.trade_returns_pct.tolist() == [pytest.approx(100 * (0.1 - 0.001 * 2.1))]
+
+
+def test_an_entry_that_rested_counts_at_its_limit():
+    made = candles([(100, 100, 100, 100), (100, 101, 98, 100), (110, 110, 110, 110)])
+    asked = terms(market=FREE, entry_type=EntryType.LIMIT, limit_offset_pct=D(2), limit_timeout_seconds=HOUR // 1000)
+    outcome = backtest.run(made, signals(3, [0], [1]), asked)
+    measured = measure(outcome, made, asked)
+    assert outcome.trades[0].entry_price == D(98)
+    assert measured.trade_returns_pct.tolist() == [pytest.approx(100 * (110 / 98 - 1))]
+    assert measured.equity.tolist() == pytest.approx([1000, 1000 * 100 / 98, 1000 * 110 / 98])
 
 
 def test_nothing_can_be_said_of_no_candles():
