@@ -79,6 +79,13 @@ def work(sweep_id: int, clock: Clock) -> bool:
     row = Sweep.objects.select_related("owner").get(pk=sweep_id)
     if row.state not in (JobState.QUEUED, JobState.RUNNING):
         return False
+    with guarded(lambda why: _fail(row, why, clock())):
+        return _worked(row, clock)
+    return True
+
+
+def _worked(row: Sweep, clock: Clock) -> bool:
+    """`work` of a sweep that is wanted; raises what its range, its candles or the program can be wrong about."""
     started, field = clock(), None
     while clock() - started < TURN and (part := _claimed_part(row, clock)) is not None:
         field = field or _field(row, started)

@@ -14,6 +14,8 @@ from bots.models.backtest import MOST_ATTEMPTS, SILENCE
 from bots.queries import research
 from bots.tests.research_cast import AT, GIVEN, GRID, actor, stored, ticking
 from exchanges import candle_store
+from exchanges.core.candles import from_ms
+from exchanges.models import CandleChunk
 from exchanges.testing import BTC_USDT
 from tradingbot.celery import app
 
@@ -175,6 +177,17 @@ def test_candles_that_change_meanwhile_fail_the_sweep(alice):
     assert (done.state, done.error) == (
         JobState.FAILED, "The stored candles changed while the sweep ran; start it again.",
     )  # fmt: skip
+
+
+def test_range_within_a_gap_fails_the_sweep_with_that_sentence(alice):
+    made = stored(2000)
+    CandleChunk.objects.all().delete()
+    for part in (made[:500], made[1500:]):
+        candle_store.save("binance", "BTC/USDT", "1h", part, "a test", AT)
+    since, until = (from_ms(int(made.opened_at[at])) for at in (600, 1400))
+    row = finished(submitted(alice, since=since, until=until))
+    assert row.state == JobState.FAILED
+    assert row.error == "NoCandles: Expected candles in the range, was none at all."
 
 
 def test_all_parts_go_by_the_rules_that_the_first_worker_was_told(alice, monkeypatch):
