@@ -12,7 +12,7 @@ from bots.core.kernel import Kernel, Path
 from bots.core.kernel_scores import TOGETHER, Scores, joined, scores
 from bots.core.limits import Limits, parse_limits
 from bots.core.performance import Stats, measure
-from bots.core.sweep_plan import PREFIX, ParameterSet, SweepPlan
+from bots.core.sweep_plan import PREFIX, ParameterSet, SweepError, SweepPlan
 from bots.core.sweep_signals import Events, events_of
 from exchanges.core.candles import Candles
 from strategies.core.errors import ParameterError
@@ -96,14 +96,20 @@ def _combination(number: int, columns: Sequence[Sequence[Value]], sizes: Sequenc
 
 
 def folds_of(count: int, plan: SweepPlan) -> list[Fold]:
-    """Windows of equal length, each ``in_sample`` training and the rest test; the tests lie end to end."""
+    """Windows of equal length, each ``in_sample`` training and the rest test; the tests lie end to end.
+
+    Raises SweepError where a part of one would hold no candle.
+    """
     if not plan.folds:
         return []
     window = count / (plan.in_sample + plan.folds * (1 - plan.in_sample))
     train, test = window * plan.in_sample, window * (1 - plan.in_sample)
     edges = [round(train + test * number) for number in range(plan.folds + 1)]
     starts = [round(test * number) for number in range(plan.folds)]
-    return [Fold((start, edge), (edge, after)) for start, edge, after in zip(starts, edges, edges[1:], strict=False)]
+    folds = [Fold((start, edge), (edge, after)) for start, edge, after in zip(starts, edges, edges[1:], strict=False)]
+    if any(first >= end for fold in folds for first, end in (fold.train, fold.test)):
+        raise SweepError({"walk_forward": f"Expected fewer folds or more candles, was {count:,} for {plan.folds}."})
+    return folds
 
 
 def evaluate(

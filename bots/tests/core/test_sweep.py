@@ -177,6 +177,13 @@ def test_folds_test_end_to_end_and_train_before():
     assert folds_of(1000, plan()) == []
 
 
+@pytest.mark.parametrize(("count", "folds"), [(1, 1), (3, 4), (20, 50)])
+def test_walk_forward_over_too_few_candles_is_refused(count, folds):
+    with pytest.raises(SweepError) as caught:
+        folds_of(count, plan(walk_forward={"folds": folds}))
+    assert caught.value.errors == {"walk_forward": f"Expected fewer folds or more candles, was {count} for {folds}."}
+
+
 def test_ranking_leaves_out_what_does_not_qualify():
     scored = columns(
         return_pct=[5, 9, math.nan, 9, 7], closed_trades=[50, 50, 50, 10, 50], max_drawdown_pct=[9, 1, 1, 1, 5]
