@@ -45,7 +45,8 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True)
 class WalkForward:
-    """``decay`` is the share of the objective that was lost out of sample; returns chain over the folds."""
+    """``decay`` is the share of the objective that was lost out of sample; of one that is best when small, the share
+    of its later value that was added. Returns chain over the folds."""
 
     folds: tuple[FoldResult, ...]
     in_sample: float | None
@@ -69,9 +70,14 @@ def walked(folds: Sequence[Fold], trained: Sequence[Scores], tested: Sequence[Sc
     results = tuple(_fold(fold, train, test, plan) for fold, train, test in zip(folds, trained, tested, strict=True))
     inside = _mean([result.in_sample for result in results])
     outside = _mean([result.out_of_sample for result in results])
-    decay = 1 - outside / inside if inside is not None and outside is not None and inside > 0 else None
+    decay = None if inside is None or outside is None else _decay(inside, outside, OBJECTIVES[plan.objective])
     chained = math.prod(1 + (result.out_of_sample_return_pct or 0.0) / 100 for result in results)
     return WalkForward(results, inside, outside, decay, 100 * (chained - 1) if results else None)
+
+
+def _decay(inside: float, outside: float, direction: int) -> float | None:
+    better, worse = (inside, outside) if direction > 0 else (outside, inside)
+    return 1 - worse / better if better > 0 else None
 
 
 def _fold(fold: Fold, train: Scores, test: Scores, plan: SweepPlan) -> FoldResult:

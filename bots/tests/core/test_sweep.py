@@ -209,6 +209,17 @@ def test_walk_forward_judges_on_what_was_not_seen():
     assert walked([], [], [], asked).return_pct is None
 
 
+@pytest.mark.parametrize(
+    ("outside", "decay", "codes"), [(40, 0.75, ["OUT_OF_SAMPLE_DECAY"]), (4, -1.5, []), (0, None, [])]
+)
+def test_drawdown_that_grows_out_of_sample_is_the_decay(outside, decay, codes):
+    asked = plan(objective="max_drawdown_pct", walk_forward={"folds": 1})
+    tested = columns(return_pct=[1], max_drawdown_pct=[outside])
+    walk = walked(folds_of(100, asked), [columns(max_drawdown_pct=[10])], [tested], asked)
+    assert walk.decay == decay
+    assert [c.code for c in caveats_of(columns(closed_trades=[50]), np.array([0]), None, walk)] == codes
+
+
 def test_expected_maximum_agrees_with_simulation():
     draws = np.random.default_rng(5).standard_normal((4000, 100)).max(axis=1).mean()
     assert expected_maximum(100) == pytest.approx(draws, abs=0.05)
