@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bots.core.backtest_request import number
 from bots.core.limits import LimitError, Limits, parse_limits
 from strategies.core.parameters import Parameter, Value
 from strategies.core.signals import Flags, Floats
@@ -147,6 +148,8 @@ def parse_grid(given: Any, kind: type[BaseStrategy]) -> dict[str, tuple[Value, .
         try:
             if name.startswith(PREFIX) and name.removeprefix(PREFIX) in PROTECTIONS:
                 grid[name] = _protection_values(name.removeprefix(PREFIX), values)
+            elif name in names and names[name].name in grid:
+                errors[f"grid.{name}"] = f"Expected {names[name].name} once, was given twice."
             elif name in names:
                 grid[names[name].name] = _values(names[name], values)
             else:
@@ -185,8 +188,8 @@ def _listed(given: Any) -> list[Any]:
     if isinstance(given, Mapping):
         if given.keys() != {"min", "max", "step"}:
             raise ValueError("Expected a list of values, or min, max and step.")
-        least, most, step = (Decimal(str(given[key])) for key in ("min", "max", "step"))
-        if not (least.is_finite() and most.is_finite() and step > 0 and least <= most):
+        least, most, step = (number(given[key]) for key in ("min", "max", "step"))
+        if not (step > 0 and least <= most):
             raise ValueError("Expected min <= max and a step above zero.")
         if (most - least) / step >= MOST_SETS:
             raise ValueError(f"Expected fewer than {MOST_SETS:,} steps.")
@@ -210,26 +213,37 @@ def _constraints(given: Any) -> tuple[Constraint, ...]:
     for metric, bounds in given.items():
         if metric not in CONSTRAINABLE:
             errors[f"constraints.{metric}"] = f"Expected one of {', '.join(CONSTRAINABLE)}."
-        elif not isinstance(bounds, Mapping) or not bounds or bounds.keys() - {"min", "max"}:
-            errors[f"constraints.{metric}"] = "Expected min, max or both."
-        else:
-            least, most = (None if bounds.get(key) is None else float(bounds[key]) for key in ("min", "max"))
-            found.append(Constraint(metric, least, most))
+            continue
+        try:
+            found.append(Constraint(metric, *_bounds(bounds)))
+        except ValueError as error:
+            errors[f"constraints.{metric}"] = str(error)
     if errors:
         raise SweepError(errors)
     return tuple(found)
 
 
+def _bounds(given: Any) -> tuple[float | None, float | None]:
+    told = {key: value for key, value in given.items() if value is not None} if isinstance(given, Mapping) else {}
+    if not told or told.keys() - {"min", "max"}:
+        raise ValueError("Expected min, max or both.")
+    least, most = (float(number(told[key])) if key in told else None for key in ("min", "max"))
+    if least is not None and most is not None and least > most:
+        raise ValueError("Expected min <= max.")
+    return least, most
+
+
 def _walk_forward(given: Any) -> tuple[int, float]:
     if not isinstance(given, Mapping) or given.keys() - {"folds", "in_sample"}:
         raise SweepError({"walk_forward": "Expected folds and in_sample."})
-    share = float(given.get("in_sample") or 0.7)
+    share = 0.7 if given.get("in_sample") is None else float(number(given["in_sample"]))
     if not 0.1 <= share <= 0.95:
         raise SweepError({"walk_forward.in_sample": f"Expected a share from 0.1 to 0.95, was {share}."})
     return _whole(given.get("folds", 4), 1, 50), share
 
 
 def _whole(value: Any, least: int, most: int) -> int:
-    if isinstance(value, bool) or int(value) != float(value) or not least <= int(value) <= most:
+    parsed = number(value)
+    if not least <= parsed <= most or parsed != parsed.to_integral_value():
         raise ValueError(f"Expected a whole number from {least} to {most}, was {value!r}.")
-    return int(value)
+    return int(parsed)

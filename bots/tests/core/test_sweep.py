@@ -83,18 +83,24 @@ def test_decimal_steps_do_not_drift():
         ({"grid": {"rsi_period": {"min": 5, "max": 9}}}, "grid.rsi_period"),
         ({"grid": {"rsi_period": {"min": "x", "max": 9, "step": 1}}}, "grid.rsi_period"),
         ({"grid": {"oversold": {"min": 0, "max": 50, "step": "0.001"}}}, "grid.oversold"),
+        ({"grid": {"oversold": [20], "oversold_threshold": [30]}}, "grid.oversold_threshold"),
         ({"grid": {"limits.stop_loss_pct": [0]}}, "grid.limits.stop_loss_pct"),
         ({"grid": {"limits.cooldown_seconds": [9]}}, "grid.limits.cooldown_seconds"),
         ({"grid": {"oversold": {"min": 0, "max": 50, "step": "0.01"}, "rsi_period": [3, 4, 5, 6, 7]}}, "grid"),
         ({"objective": "fame"}, "objective"),
         ({"constraints": {"fame": {"min": 1}}}, "constraints.fame"),
         ({"constraints": {"closed_trades": {"least": 1}}}, "constraints.closed_trades"),
+        ({"constraints": {"closed_trades": {"min": None}}}, "constraints.closed_trades"),
+        ({"constraints": {"closed_trades": {"min": "x"}}}, "constraints.closed_trades"),
+        ({"constraints": {"closed_trades": {"min": 5, "max": 2}}}, "constraints.closed_trades"),
         ({"constraints": 7}, "constraints"),
         ({"samples": 0}, "samples"),
         ({"samples": 1.5}, "samples"),
         ({"seed": -1}, "seed"),
         ({"walk_forward": {"folds": 0}}, "walk_forward"),
         ({"walk_forward": {"folds": 2, "in_sample": 0.99}}, "walk_forward.in_sample"),
+        ({"walk_forward": {"folds": 2, "in_sample": 0}}, "walk_forward.in_sample"),
+        ({"walk_forward": {"folds": math.inf}}, "walk_forward"),
         ({"walk_forward": {"n": 2}}, "walk_forward"),
         ({"top": 1000}, "top"),
     ],
@@ -103,6 +109,7 @@ def test_wrong_plan_is_refused_by_its_field(given, field):
     with pytest.raises(SweepError) as caught:
         plan(**given)
     assert caught.value.errors.keys() == {field}
+    assert caught.value.errors[field].startswith("Expected ")
 
 
 def test_plan_survives_its_json():
