@@ -6,6 +6,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
 
+from exchanges.core.decimals import plain
+
 
 class EntryType(StrEnum):
     """MARKET: a marketable limit that must not rest. LIMIT: a limit at or under the bid, called back after a while."""
@@ -109,6 +111,12 @@ WHOLE = {
     "max_account_orders_per_minute",
     "limit_timeout_seconds",
 }
+#: Ten years: a time that is added to a date must leave a date.
+LONGEST: Final = {
+    name: 3652 * (86_400 if name.endswith("_seconds") else 1_440)
+    for name in WHOLE
+    if name.endswith(("_seconds", "_minutes"))
+}
 #: Of these the larger number is the stricter one.
 STRICTER_WHEN_LARGER = {"cooldown_seconds", "stop_loss_guard_minutes", "low_profit_pct", "low_profit_minutes"}
 PERCENT_BELOW_100 = {"max_drawdown_pct", "stop_loss_pct", "trailing_stop_pct", "price_band_pct", "limit_offset_pct"}
@@ -145,11 +153,15 @@ def _number(name: str, value: object) -> Decimal | int:
         raise ValueError(f"Expected a positive number, was {value!r}.")
     if name in PERCENT_BELOW_100 and number >= 100:
         raise ValueError(f"Expected less than 100 percent, was {value!r}.")
-    if name in WHOLE:
-        if number != number.to_integral_value():
-            raise ValueError(f"Expected a whole number, was {value!r}.")
-        return int(number)
-    return number
+    return _whole(name, number) if name in WHOLE else number
+
+
+def _whole(name: str, number: Decimal) -> int:
+    if number != number.to_integral_value():
+        raise ValueError(f"Expected a whole number, was {plain(number)!r}.")
+    if number > LONGEST.get(name, number):
+        raise ValueError(f"Expected at most {LONGEST[name]} (ten years), was {plain(number)!r}.")
+    return int(number)
 
 
 def _entry_type(_name: str, value: object) -> EntryType:

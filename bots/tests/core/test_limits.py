@@ -26,6 +26,8 @@ def test_limits_are_read_from_text_and_numbers() -> None:
         ("max_daily_loss", "1e30", "positive"),
         ("stop_loss_pct", "100", "less than 100"),
         ("cooldown_seconds", "1.5", "whole"),
+        ("cooldown_seconds", 10**12, "at most 315532800"),
+        ("low_profit_minutes", 10**12, "at most 5258880"),
     ],
 )
 def test_a_wrong_limit_is_named(name: str, value: object, told: str) -> None:
