@@ -183,14 +183,11 @@ def _timeframe(value: object) -> str:
 
 
 def instant(value: object) -> datetime:
-    if isinstance(value, datetime):
-        read = value
-    else:
-        try:
-            read = datetime.fromisoformat(str(value))
-        except ValueError:
-            raise ValueError(f"Expected an ISO-8601 time such as 2026-01-31T14:00:00Z, was {value!r}.") from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    try:
+        read = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"Expected an ISO-8601 time such as 2026-01-31T14:00:00Z, was {value!r}.") from None
 
 
 def _iso(at: datetime | None) -> str | None:

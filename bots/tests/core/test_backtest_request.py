@@ -71,6 +71,14 @@ def test_range_goes_forward():
         parsed(since="2020-01-02", until="2020-01-02")
 
 
+@pytest.mark.parametrize(
+    "value", ["0001-01-01T00:00:00+14:00", datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))]
+)
+def test_time_that_no_calendar_has_in_utc_is_refused(value):
+    with pytest.raises(RequestError, match="since: Expected an ISO-8601 time"):
+        parsed(since=value)
+
+
 def test_terms_take_the_fee_asked_for_and_the_market_s_steps():
     terms = parsed(fee="0.002", slippage="0.0005").terms(BTC)
     assert (terms.market.amount_step, terms.market.min_notional) == (BTC.amount_step, BTC.min_notional)
