@@ -24,6 +24,8 @@ MAGIC: Final = b"TBC1"
 MAX_DECIMALS: Final = 12
 EXACT: Final = 2.0**53
 NARROW: Final = ("u1", "i1", "<u2", "<i2", "<u4", "<i4", "<i8")
+#: What reading a damaged head raises beside ValueError: a type that is none, a name or a number that is another.
+DAMAGED: Final = (struct.error, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError, MemoryError)
 Array = npt.NDArray[Any]
 
 
@@ -40,6 +42,13 @@ def unpack(blob: bytes | memoryview) -> Candles:
     """Raises ValueError for bytes that `pack` did not make, or that were cut short."""
     if bytes(blob[:4]) != MAGIC:
         raise ValueError(f"Expected packed candles, was {bytes(blob[:4])!r}.")
+    try:
+        return _unpacked(blob)
+    except DAMAGED as error:
+        raise ValueError(f"Expected whole packed candles, was damaged ones ({error}).") from None
+
+
+def _unpacked(blob: bytes | memoryview) -> Candles:
     (length,) = struct.unpack_from("<I", blob, 4)
     head = json.loads(bytes(blob[8 : 8 + length]))
     reader = _Reader(blob, 8 + length, head["count"], head["columns"])

@@ -1,5 +1,6 @@
 """Packed candles come back bit for bit, whatever the floats."""
 
+import contextlib
 import hashlib
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from exchanges.core import demo
 from exchanges.core.candle_csv import read_candle_csv
-from exchanges.core.candle_pack import data_sha256, pack, places_of, unpack
+from exchanges.core.candle_pack import MAGIC, data_sha256, pack, places_of, unpack
 from exchanges.core.candles import Candles, from_ms
 from tradingbot.tests.places import DATA_DIR, NO_DATA
 
@@ -63,6 +64,21 @@ def test_memoryview_is_unpacked_as_well() -> None:
 def test_bytes_cut_short_are_refused(cut: int) -> None:
     with pytest.raises(ValueError, match="Expected"):
         unpack(pack(demo.candles("BTC/USDT", "1m", START, 100))[:-cut])
+
+
+@given(st.integers(0, 199), st.integers(0, 255))
+def test_damaged_head_is_refused_or_read(place: int, byte: int) -> None:
+    packed = bytearray(pack(demo.candles("BTC/USDT", "1m", START, 5)))
+    packed[place] = byte
+    for blob in (bytes(packed), bytes(packed[:place])):
+        with contextlib.suppress(ValueError):
+            unpack(blob)
+
+
+@pytest.mark.parametrize("blob", [MAGIC + b"\1", MAGIC + b"\2\0\0\0{}", MAGIC + b"\2\0\0\0[]"])
+def test_head_without_its_words_is_refused(blob: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        unpack(blob)
 
 
 def test_foreign_bytes_are_refused() -> None:
