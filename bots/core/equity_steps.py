@@ -11,6 +11,8 @@ from strategies.core.signals import Floats
 BLOCK: Final = 16_384
 #: To look at one step alone takes about as long as this many candles of a look at all of them.
 STEP_COST: Final = 2_000
+#: Of a peak: what is less below it is as high, but for the rounding of floats.
+SAME: Final = 1 - 1e-12
 Indices = npt.NDArray[np.intp]
 
 
@@ -48,7 +50,7 @@ class EquitySteps(NamedTuple):
         lows = self.held * np.minimum.reduceat(self.closes, self.starts) + self.cash
         highs = self.held * np.maximum.reduceat(self.closes, self.starts) + self.cash
         peaks = np.maximum.accumulate(np.append(initial, highs))[:-1]
-        loud = highs >= peaks
+        loud = highs >= peaks * SAME
         if np.count_nonzero(loud) * STEP_COST > len(self.closes):
             return drawdown_of(self.each(), initial)
         deepest = float((1.0 - lows[~loud] / peaks[~loud]).max(initial=0.0))
@@ -85,6 +87,6 @@ def _fall(block: Floats, peak: float, last_peak: int) -> tuple[float, int, float
     """(deepest fall, longest run below the peak that ended, highest so far, where it was last reached) of a block."""
     peaks = np.maximum.accumulate(block)
     np.maximum(peaks, peak, out=peaks)
-    at_peak = np.concatenate([[last_peak], np.flatnonzero(block == peaks)])
+    at_peak = np.concatenate([[last_peak], np.flatnonzero(block >= peaks * SAME)])
     fallen = 1.0 - float((block / peaks).min())
     return fallen, int(np.diff(at_peak).max(initial=1)) - 1, float(peaks[-1]), int(at_peak[-1])

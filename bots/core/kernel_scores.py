@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bots.core.equity_steps import BLOCK
 from bots.core.kernel import Kernel, Path
 from bots.core.kernel_stays import Ints
-from bots.core.performance import DAYS_A_YEAR
+from bots.core.performance import DAYS_A_YEAR, NOISE
 from strategies.core.signals import Floats
 
 #: Sets scored together: enough to forget numpy's overhead, few enough to stay small.
@@ -102,8 +102,8 @@ class _Batch:
             profit_factor=_ratio(won, lost),
             avg_trade_return_pct=_ratio(100 * self._sum(returns), trades),
             exposure_pct=100 * self._sum(self.exit - self.entry) / self.kernel.count,
-            sharpe_daily_365=_ratio(mean * DAYS_A_YEAR**0.5, deviation),
-            sortino_daily_365=_ratio(mean * DAYS_A_YEAR**0.5, under),
+            sharpe_daily_365=_ratio(mean * DAYS_A_YEAR**0.5, deviation, NOISE),
+            sortino_daily_365=_ratio(mean * DAYS_A_YEAR**0.5, under, NOISE),
             max_drawdown_pct=drawdowns,
             skew_daily=_ratio(np.mean(off**3, axis=1), spread**3),
             kurtosis_daily=_ratio(np.mean(off**4, axis=1), spread**4),
@@ -168,6 +168,6 @@ def _moments(rows: Floats) -> tuple[Floats, Floats, Floats]:
     return mean, np.sqrt(squares / (count - 1)) if count > 1 else np.full(len(rows), np.nan), off
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """NaN where there is no whole."""
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)
+def _ratio(part: Floats, whole: Floats, nothing: float = 0.0) -> Floats:
+    """NaN where there is no whole, or none but ``nothing``."""
+    return np.where(whole > nothing, part / np.where(whole > nothing, whole, 1.0), np.nan)

@@ -17,6 +17,8 @@ from strategies.core.indicators import DAY_MS
 from strategies.core.signals import Floats
 
 DAYS_A_YEAR: Final = 365
+#: Daily returns that differ by less than this differ by the rounding of floats.
+NOISE: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +221,10 @@ def returns_from(values: Floats, initial: float) -> Floats:
 def sharpe(returns: Floats) -> float | None:
     """mean / standard deviation (ddof 1) · √365; None with fewer than two returns, or when none differs."""
     deviation = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    return float(returns.mean()) / deviation * DAYS_A_YEAR**0.5 if deviation > 0 else None
+    return float(returns.mean()) / deviation * DAYS_A_YEAR**0.5 if deviation > NOISE else None
 
 
 def sortino(returns: Floats) -> float | None:
     """mean / √mean(min(r, 0)²) · √365; None when no return is negative."""
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2))) if len(returns) else 0.0
-    return float(returns.mean()) / downside * DAYS_A_YEAR**0.5 if downside > 0 else None
+    return float(returns.mean()) / downside * DAYS_A_YEAR**0.5 if downside > NOISE else None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bots.core import backtest
 from bots.core.backtest_terms import Terms
 from bots.core.codes import Code
-from bots.core.kernel import Kernel
+from bots.core.kernel import Kernel, Path
 from bots.core.kernel_scores import COLUMNS, daily_returns, joined, scores
 from bots.core.limits import Limits
 from bots.core.performance import measure
@@ -125,6 +125,18 @@ def test_both_rules_on_one_candle_are_decided_by_what_is_held():
     kernel = Kernel(flat_candles([1.0] * 8), terms())
     path = kernel.path(np.array([0, 3, 5]), np.array([3, 4, 5]))
     assert list(zip(path.entry.tolist(), path.exit.tolist(), strict=True)) == [(1, 4), (6, 8)]
+
+
+def test_returns_that_are_rounding_have_no_ratio():
+    kernel = Kernel(flat_candles([100.0] * 72), terms(market=FREE))
+    prices = [(100.0, 100.00000000000003), (100.00000000000003, 100.0)]
+    paths = [
+        Path(np.array([1]), np.array([30]), np.array([paid]), np.array([got]), np.array([1000.0]), np.array([10.0]))
+        for paid, got in prices
+    ]
+    assert all(daily_returns(kernel, path).any() for path in paths)
+    scored = scores(kernel, paths)
+    assert np.isnan([scored.sharpe_daily_365, scored.sortino_daily_365]).all()
 
 
 def test_daily_returns_chain_to_the_return():

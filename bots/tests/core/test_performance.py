@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal as D
 from itertools import groupby
@@ -9,12 +10,14 @@ from hypothesis import given, settings
 
 from bots.core import backtest
 from bots.core.backtest_terms import Outcome, Terms
-from bots.core.limits import EntryType
+from bots.core.equity_steps import drawdown_of
+from bots.core.limits import EntryType, parse_limits
 from bots.core.performance import day_ends, measure, monthly_returns_pct, sharpe, sortino
 from bots.core.position import FillFact, Position, book
 from bots.tests.core.candles_cast import FREE, HOUR, PLAIN, START, candles, flat_candles, signals, terms, walks
 from exchanges.core.candles import Candles
 from exchanges.core.orders import Side
+from strategies.core.plan import Scaling
 from strategies.core.strategy import StrategyRegistry
 from strategies.library.registry import load_shipped
 from strategies.tests.places import recorded
@@ -122,6 +125,17 @@ def test_undefined_ratios_are_none():
     assert sharpe(np.array([0.1, 0.1])) is None
     assert sortino(np.array([0.1, 0.0])) is None
     assert sortino(np.array([])) is None
+
+
+def test_rounding_of_floats_is_no_risk_and_no_drawdown():
+    made, asked = flat_candles([100.0] * 60), Terms(D(1000), FREE, parse_limits({"take_profit_pct": "3"}))
+    opinions = replace(signals(60, [0, 1, 2]), plan=Scaling(3, D(0)))
+    measured = measure(backtest.run(made, opinions, asked), made, asked)
+    assert measured.equity.min() < measured.equity.max()
+    assert (measured.stats.sharpe_daily_365, measured.stats.sortino_daily_365) == (None, None)
+    assert drawdown_of(np.array([1000.0, 999.9999999999999, 999.9999999999999]), 1000.0)[1] == 0
+    assert sharpe(np.array([1e-16, 0.0, 0.0])) is None
+    assert sortino(np.array([-1e-16, 1e-3])) is None
 
 
 def test_only_winners_have_no_profit_factor():
