@@ -89,8 +89,7 @@ def _worked(row: Sweep, clock: Clock) -> bool:
     started, field = clock(), None
     while clock() - started < TURN and (part := _claimed_part(row, clock)) is not None:
         field = field or _field(row, started)
-        if not _do(part, row, field, clock):
-            return True
+        _do(part, row, field, clock)
     if _hopeless(row):
         _fail(row, "The worker died on one of its parts three times.", clock())
         return True
@@ -152,18 +151,15 @@ def _market(row: Sweep, at: datetime) -> Market | None:
     return market_of(asked.values_list("rules", flat=True).get()["market"], row.symbol)
 
 
-def _do(part: Claimed, row: Sweep, field: Field, clock: Clock) -> bool:
-    """Evaluate one part; False when the sweep is no longer wanted."""
+def _do(part: Claimed, row: Sweep, field: Field, clock: Clock) -> None:
+    """Evaluate one part; raises Unwanted when nobody wants the sweep any more."""
     pulse = _Pulse(part, row, clock)
-    with guarded(lambda why: _fail(row, why, clock())):
-        scores = field.evaluated(part.first, part.end, pulse)
-        SweepPart.objects.finish(
-            part.pk, part.attempt, JobState.DONE, clock(),
-            done=part.end - part.first, scores=pack_scores(scores), data_sha256=data_sha256(field.seen.read),
-        )  # fmt: skip
-        pulse.tell()
-        return True
-    return False
+    scores = field.evaluated(part.first, part.end, pulse)
+    SweepPart.objects.finish(
+        part.pk, part.attempt, JobState.DONE, clock(),
+        done=part.end - part.first, scores=pack_scores(scores), data_sha256=data_sha256(field.seen.read),
+    )  # fmt: skip
+    pulse.tell()
 
 
 class _Pulse:

@@ -227,10 +227,17 @@ def _bounds(given: Any) -> tuple[float | None, float | None]:
     told = {key: value for key, value in given.items() if value is not None} if isinstance(given, Mapping) else {}
     if not told or told.keys() - {"min", "max"}:
         raise ValueError("Expected min, max or both.")
-    least, most = (float(number(told[key])) if key in told else None for key in ("min", "max"))
+    least, most = (_finite(told[key]) if key in told else None for key in ("min", "max"))
     if least is not None and most is not None and least > most:
         raise ValueError("Expected min <= max.")
     return least, most
+
+
+def _finite(value: Any) -> float:
+    bound = float(number(value))
+    if not math.isfinite(bound):
+        raise ValueError("Expected a number that a float can hold.")
+    return bound
 
 
 def _walk_forward(given: Any) -> tuple[int, float]:

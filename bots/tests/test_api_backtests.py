@@ -101,6 +101,24 @@ def test_cancel_needs_no_state_and_changes_no_end(api: ApiClient, monkeypatch: p
         ("/api/v1/sweeps", {"grid": {"nope": [1]}}, "invalid_request", "body.grid.nope"),
         ("/api/v1/sweeps", {"grid": GRID, "objective": "fame"}, "invalid_request", "body.objective"),
         ("/api/v1/sweeps", {}, "invalid", "body.grid"),
+        (
+            "/api/v1/sweeps",
+            {"grid": GRID, "constraints": {"return_pct": {"min": 10**400}}},
+            "invalid_request",
+            "body.constraints.return_pct",
+        ),
+        (
+            "/api/v1/sweeps",
+            {"grid": GRID, "constraints": {"return_pct": {"max": "NaN"}}},
+            "invalid_request",
+            "body.constraints.return_pct",
+        ),
+        (
+            "/api/v1/sweeps",
+            {"grid": GRID, "walk_forward": {"in_sample": 10**400}},
+            "invalid_request",
+            "body.walk_forward.in_sample",
+        ),
     ],
 )
 def test_wrong_request_names_the_field(api: ApiClient, path: str, given: dict[str, Any], code: str, place: str) -> None:
