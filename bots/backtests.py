@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import User
@@ -18,6 +20,7 @@ from bots.core.report import Report
 from bots.core.result_pack import pack_document, pack_equity, unpack_document
 from bots.models import Backtest, JobState
 from bots.queries.research import candles_for, frozen, market_for
+from bots.quota import require_room
 from exchanges.candle_download import keep
 from exchanges.core.candles import Candles, timeframe_ms
 from exchanges.core.market import Market
@@ -60,9 +63,9 @@ def repeat(row: Backtest, at: datetime, actor: Actor) -> Backtest:
     return _queue(row.owner, row.request, at, actor, kind=Backtest.Kind(row.kind), repeats=row)
 
 
+@transaction.atomic
 def _queue(user: User, request: dict[str, Any], at: datetime, actor: Actor, **facts: Any) -> Backtest:
-    if Backtest.objects.for_user(user).unfinished().count() >= QUOTA:
-        raise lifecycle.Conflict("too_many_backtests", f"Expected at most {QUOTA} unfinished; wait or cancel one.")
+    require_room(user.pk, Backtest.objects.for_user(user).unfinished(), QUOTA, "backtests")
     named = {name: request[name] for name in ("strategy", "exchange", "symbol", "timeframe")}
     row = Backtest.objects.create(owner=user, request=request, created_at=at, **named, **facts)
     audit.record(actor, "backtest.submitted", f"backtest:{row.pk}", at=at, **named)

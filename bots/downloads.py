@@ -17,6 +17,7 @@ from bots.core.attempt import Unwanted, guarded
 from bots.core.backtest_request import RequestError, instant, read_symbol
 from bots.models import CandleDownload, JobState
 from bots.models.backtest import MOST_ATTEMPTS
+from bots.quota import require_room
 from exchanges import candle_download, market_data
 from exchanges.candle_download import Page, Target
 from exchanges.core.candles import from_ms
@@ -38,12 +39,13 @@ def submit(user: User, given: Mapping[str, Any], at: datetime, actor: Actor) -> 
     """A checked wish as work to be done; raises RequestError, UnknownExchange, UnknownSymbol, UnknownTimeframe,
     ExchangeFault and, with too much asked for or the market under way already, lifecycle.Conflict."""
     target = _target(given, at)
-    _within_quota(user, target.candles, at)
     named = {"exchange": target.exchange, "symbol": target.symbol, "timeframe": target.timeframe}
     since, until = from_ms(target.start), from_ms(target.end)
     facts = {"since": since, "until": until, "reached": since, "candles": target.candles}
     try:
         with transaction.atomic():
+            _require_room(user)
+            _within_day(user, target.candles, at)
             row = CandleDownload.objects.create(owner=user, created_at=at, **named, **facts)
     except IntegrityError:
         raise _busy(target.exchange, target.symbol, target.timeframe) from None
@@ -79,10 +81,11 @@ def _target(given: Mapping[str, Any], at: datetime) -> Target:
     return target
 
 
-def _within_quota(user: User, candles: int, at: datetime) -> None:
-    mine = CandleDownload.objects.for_user(user)
-    if mine.unfinished().count() >= QUOTA:
-        raise lifecycle.Conflict("too_many_downloads", f"Expected at most {QUOTA} unfinished; wait or cancel one.")
+def _require_room(user: User) -> None:
+    require_room(user.pk, CandleDownload.objects.for_user(user).unfinished(), QUOTA, "downloads")
+
+
+def _within_day(user: User, candles: int, at: datetime) -> None:
     asked = asked_today(user, at)
     if asked + candles > MOST_A_DAY:
         text = f"Expected at most {MOST_A_DAY:,} candles in 24 hours; {asked:,} were asked for, {candles:,} are wanted."
@@ -103,10 +106,9 @@ def cancel(row: CandleDownload, at: datetime, actor: Actor) -> None:
 
 def resume(row: CandleDownload, at: datetime, actor: Actor) -> None:
     """Go on where it failed or was canceled; raises lifecycle.Conflict."""
-    if CandleDownload.objects.for_user(row.owner).unfinished().count() >= QUOTA:
-        raise lifecycle.Conflict("too_many_downloads", f"Expected at most {QUOTA} unfinished; wait or cancel one.")
     try:
         with transaction.atomic():
+            _require_room(row.owner)
             reopened = CandleDownload.objects.reopen(row.pk)
     except IntegrityError:
         raise _busy(row.exchange, row.symbol, row.timeframe) from None

@@ -21,6 +21,7 @@ from bots.core.drift_terms import DRIFT_VERSION, Drift, Lived, Tape, as_document
 from bots.models import BotRun, DriftReport, JobState
 from bots.models.drift import first_day, last_day
 from bots.queries import drift_day
+from bots.quota import require_room
 from bots.situation import limits_of
 from exchanges import candle_download, candle_store, market_data
 from exchanges.candle_download import Target
@@ -75,9 +76,10 @@ def submit(run: BotRun, day: date, at: datetime, actor: Actor) -> DriftReport:
     under_way: DriftReport | None = DriftReport.objects.unfinished().filter(run=run, day=day).first()
     if under_way is not None:
         return under_way
-    if DriftReport.objects.unfinished().filter(run__user=run.user_id).count() >= QUOTA:
-        raise lifecycle.Conflict("too_many_drift_reports", f"Expected at most {QUOTA} unfinished; wait for one.")
-    row = _queue(run, day, at)
+    unfinished = DriftReport.objects.unfinished().filter(run__user=run.user_id)
+    with transaction.atomic():
+        require_room(run.user_id, unfinished, QUOTA, "drift_reports", "wait for one")
+        row = _queue(run, day, at)
     audit.record(actor, "drift.asked", f"run:{run.pk}", at=at, day=day.isoformat(), version=row.version)
     return row
 

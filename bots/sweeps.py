@@ -11,7 +11,6 @@ from django.db.models import Sum
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import User
-from bots import lifecycle
 from bots.acting import worker_name
 from bots.core.attempt import Unwanted, guarded
 from bots.core.backtest_terms import ENGINE_VERSION, market_facts, market_of
@@ -20,6 +19,7 @@ from bots.core.result_pack import pack_document, pack_scores, unpack_scores
 from bots.core.sweep_study import Field, concluded, quest_of
 from bots.models import JobState, Sweep, SweepPart
 from bots.queries.research import candles_for, frozen, market_for
+from bots.quota import require_room
 from exchanges.candle_download import keep
 from exchanges.core.candle_pack import data_sha256
 from exchanges.core.market import Market
@@ -44,12 +44,11 @@ def submit(user: User, given: Mapping[str, Any], at: datetime, actor: Actor) -> 
     quest = quest_of(given)
     strategies.build(quest.request.strategy, quest.request.params)
     request = frozen(quest.request, at).as_json()
-    if Sweep.objects.for_user(user).unfinished().count() >= QUOTA:
-        raise lifecycle.Conflict("too_many_sweeps", f"Expected at most {QUOTA} unfinished; wait or cancel one.")
     named = {name: request[name] for name in ("strategy", "exchange", "symbol", "timeframe")}
     count = len(quest.sets.items)
     facts = {"plan": quest.plan.as_json(), "sets": count, "invalid_sets": quest.sets.invalid}
     with transaction.atomic():
+        require_room(user.pk, Sweep.objects.for_user(user).unfinished(), QUOTA, "sweeps")
         row = Sweep.objects.create(owner=user, request=request, created_at=at, **named, **facts)
         SweepPart.objects.bulk_create(
             SweepPart(sweep=row, first=first, end=min(first + PART, count), created_at=at)

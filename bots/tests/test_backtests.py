@@ -1,7 +1,9 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 
 from accounts.models import AuditEntry, User
 from bots import backtests, lifecycle
@@ -140,6 +142,35 @@ def test_quota_counts_only_what_is_unfinished(alice, bob, monkeypatch):
     submitted(bob)
     carried_out(first)
     submitted(alice)
+
+
+def last_place_is_taken_once(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtests, "QUOTA", 2)
+    stored(300)
+
+    def ask(_: int) -> str:
+        try:
+            return submitted(user).state
+        except lifecycle.Conflict as refused:
+            return refused.code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = sorted(pool.map(ask, range(6)))
+    assert answers == [JobState.QUEUED] * 2 + ["too_many_backtests"] * 4
+    assert Backtest.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_requests_at_once_keep_the_quota(alice, monkeypatch):
+    last_place_is_taken_once(alice, monkeypatch)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_requests_at_once_keep_the_quota_on_postgresql(alice, monkeypatch):
+    last_place_is_taken_once(alice, monkeypatch)
 
 
 def test_one_worker_takes_it_and_the_next_finds_nothing(alice):
