@@ -68,8 +68,9 @@ def ranked(scores: Scores, plan: SweepPlan) -> Order:
 
 def walked(folds: Sequence[Fold], trained: Sequence[Scores], tested: Sequence[Scores], plan: SweepPlan) -> WalkForward:
     results = tuple(_fold(fold, train, test, plan) for fold, train, test in zip(folds, trained, tested, strict=True))
-    inside = _mean([result.in_sample for result in results])
-    outside = _mean([result.out_of_sample for result in results])
+    # Of the same folds on both sides: one without a later value says nothing of what was lost.
+    judged = [one for one in results if one.out_of_sample is not None]
+    inside, outside = _mean([one.in_sample for one in judged]), _mean([one.out_of_sample for one in judged])
     decay = None if inside is None or outside is None else _decay(inside, outside, OBJECTIVES[plan.objective])
     chained = math.prod(1 + (result.out_of_sample_return_pct or 0.0) / 100 for result in results)
     return WalkForward(results, inside, outside, decay, 100 * (chained - 1) if results else None)

@@ -211,6 +211,9 @@ def test_walk_forward_judges_on_what_was_not_seen():
     assert [(fold.chosen, fold.out_of_sample) for fold in walk.folds] == [(1, -10.0), (0, 10.0)]
     assert (walk.in_sample, walk.out_of_sample, walk.decay) == (25.0, 0.0, 1.0)
     assert walk.return_pct == pytest.approx(-1.0)
+    silent = [columns(return_pct=[50, math.nan]), tested[1]]
+    half = walked(folds, trained, silent, asked)
+    assert (half.in_sample, half.out_of_sample, half.decay) == (30.0, 10.0, pytest.approx(2 / 3))
     nothing = walked(folds, [columns(return_pct=[math.nan])] * 2, tested, asked)
     assert (nothing.in_sample, nothing.decay, nothing.return_pct) == (None, None, 0.0)
     assert walked([], [], [], asked).return_pct is None
