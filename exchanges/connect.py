@@ -45,13 +45,16 @@ def needs_passphrase(exchange: str) -> bool:
     return exchange in CONTRACTS and CONTRACTS[exchange].passphrase
 
 
-def open_public(exchange: str, at: datetime) -> MarketSource:
+def require_known(exchange: str) -> None:
     """Raises UnknownExchange, whose message lists the exchanges there are."""
-    if exchange == DEMO:
-        return DemoExchange(at)
-    if exchange not in CONTRACTS:
+    if exchange not in exchange_names():
         raise UnknownExchange(f"Expected one of {', '.join(exchange_names())}, was {exchange!r}.")
-    return _exchange(exchange, at)
+
+
+def open_public(exchange: str, at: datetime) -> MarketSource:
+    """Raises UnknownExchange."""
+    require_known(exchange)
+    return DemoExchange(at) if exchange == DEMO else _exchange(exchange, at)
 
 
 def _exchange(exchange: str, at: datetime, credentials: Credentials | None = None) -> Exchange:

@@ -13,7 +13,7 @@ from bots.core.result_pack import unpack_document
 from bots.models import Backtest, JobState, Sweep
 from bots.models.backtest import Research
 from bots.queries.shapes import Page
-from exchanges import candle_store, market_data
+from exchanges import candle_store, connect, market_data
 from exchanges.candle_download import origin
 from exchanges.candle_store import Coverage
 from exchanges.core import demo
@@ -165,7 +165,10 @@ def _slice(items: Sequence[Any], limit: int, start: int) -> Page:
 
 
 def frozen(request: BacktestRequest, at: datetime) -> BacktestRequest:
-    """The same with its range spelled out, so that it means the same tomorrow; raises NoCandles, UnknownSymbol."""
+    """The same with its range spelled out, so that it means the same tomorrow.
+
+    Raises NoCandles, UnknownExchange, UnknownSymbol.
+    """
     first, end = _coverage(request, at)
     since, until = max(request.since or first, first), min(request.until or end, end)
     if since >= until:
@@ -181,6 +184,7 @@ def _coverage(request: BacktestRequest, at: datetime) -> tuple[datetime, datetim
     if stored is not None:
         return stored.first, stored.last + timedelta(milliseconds=step)
     if request.exchange != demo.NAME:
+        connect.require_known(request.exchange)
         name = f"{request.exchange} {request.symbol} {request.timeframe}"
         raise NoCandles(f"Expected stored candles of {name}, was none: import or download them first.")
     market_data.market(request.exchange, request.symbol, at)

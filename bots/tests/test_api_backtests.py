@@ -94,6 +94,7 @@ def test_cancel_needs_no_state_and_changes_no_end(api: ApiClient, monkeypatch: p
         ("/api/v1/backtests", {"timeframe": "7m"}, "invalid_request", "body.timeframe"),
         ("/api/v1/backtests", {"strategy": "nope"}, "unknown_strategy", "body.strategy"),
         ("/api/v1/backtests", {"symbol": "ETH/USDT"}, "no_candles", "body.since"),
+        ("/api/v1/backtests", {"exchange": "mtgox"}, "unknown_exchange", "body.exchange"),
         ("/api/v1/backtests", {"since": "2025-01-01T00:00:00Z"}, "no_candles", "body.since"),
         ("/api/v1/backtests", {"since": "yesterday"}, "invalid", "body.since"),
         ("/api/v1/backtests", {"since": 1700000000}, "invalid", "body.since"),
