@@ -136,6 +136,10 @@ def jsonable(value: object) -> object:
 
 
 def message_of(error: Exception) -> str:
+    if isinstance(error, ObjectDoesNotExist) and "matching query" in str(error):
+        # Django's own words name the class: BotRun, whose command asked for a bot run.
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__qualname__.split(".")[0])
+        return f"There is no such {words.lower()}."
     if isinstance(error, ValidationError):
         if hasattr(error, "error_dict"):
             return "; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from accounts.management.base import ConsoleCommand, Exit, Failure, clock, duration, instant
+from accounts.models import AuditEntry
 
 
 class Terminal(io.StringIO):
@@ -49,6 +50,7 @@ def run(command: ConsoleCommand, *arguments: str, **options: object) -> str:
     ("fault", "code", "text"),
     [
         (ObjectDoesNotExist("No such run."), 3, "No such run."),
+        (AuditEntry.DoesNotExist("AuditEntry matching query does not exist."), 3, "There is no such audit entry."),
         (Shy("gone"), 3, "gone"),
         (ValidationError("Too short."), 4, "Too short."),
         (ValidationError({"email": ["Bad.", "Long."]}), 4, "email: Bad. Long."),
