@@ -11,9 +11,14 @@ def main() -> None:
         from tradingbot.secrets import ensure_embedded_secrets
 
         ensure_embedded_secrets()
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        # It names the variable to set; where in the settings it was read is of no use to who sets it.
+        sys.exit(f"manage.py: {error}")
 
 
 if __name__ == "__main__":

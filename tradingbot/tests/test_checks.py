@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 
@@ -96,6 +97,19 @@ def test_checks_are_registered():
     assert check_configuration in registry.get_checks()
     assert check_deployment in registry.get_checks(include_deployment_checks=True)
     assert check_deployment not in registry.get_checks()
+
+
+def test_a_wrong_variable_is_one_line():
+    result = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=PROJECT,
+        env=os.environ | {"LOG_LEVEL": "loud"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert re.fullmatch(r"manage.py: LOG_LEVEL: Expected one of .*, was 'LOUD'.\n", result.stderr)
 
 
 def test_deployment_check_is_clean_with_https():
