@@ -92,6 +92,7 @@ def test_decimal_steps_do_not_drift():
         ({"constraints": {"closed_trades": {"least": 1}}}, "constraints.closed_trades"),
         ({"constraints": {"closed_trades": {"min": None}}}, "constraints.closed_trades"),
         ({"constraints": {"closed_trades": {"min": "x"}}}, "constraints.closed_trades"),
+        ({"constraints": {"return_pct": {"min": 10**400}}}, "constraints.return_pct"),
         ({"constraints": {"closed_trades": {"min": 5, "max": 2}}}, "constraints.closed_trades"),
         ({"constraints": 7}, "constraints"),
         ({"samples": 0}, "samples"),
