@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from accounts.core.decimals import plain
 
+CENTURY = timedelta(days=36_525)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -167,8 +168,9 @@ def clock(text: str) -> datetime:
 
 
 def duration(text: str) -> timedelta:
-    """A positive whole number with its unit: 90s, 15m, 12h, 30d, 4w."""
+    """A positive whole number with its unit: 90s, 15m, 12h, 30d, 4w; at most a century, which any clock can add."""
     match = re.fullmatch(r"([1-9]\d{0,5})([smhdw])", text.strip())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"Expected a duration such as 12h, 30d or 4w, was {text!r}.")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+    length = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else None
+    if length is None or length > CENTURY:
+        raise argparse.ArgumentTypeError(f"Expected a duration of at most 36525d, such as 12h or 4w, was {text!r}.")
+    return length

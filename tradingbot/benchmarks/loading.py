@@ -3,6 +3,7 @@
 python -m tradingbot.benchmarks.loading FILE FOLDER [DATABASE_URL]
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -48,9 +49,13 @@ def measured(path: Path, database_url: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    path, folder = (Path(argument) for argument in sys.argv[1:3])
-    database_url = sys.argv[3] if len(sys.argv) > 3 else f"sqlite:///{folder / 'benchmark.sqlite3'}"
-    sys.stdout.write(json.dumps(measured(path, database_url)) + "\n")
+    parser = argparse.ArgumentParser("python -m tradingbot.benchmarks.loading", description=__doc__)
+    parser.add_argument("path", metavar="FILE", type=Path)
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="For the database.")
+    parser.add_argument("database_url", metavar="DATABASE_URL", nargs="?", help="Another database than SQLite's.")
+    options = parser.parse_args()
+    database_url = options.database_url or f"sqlite:///{options.folder / 'benchmark.sqlite3'}"
+    sys.stdout.write(json.dumps(measured(options.path, database_url)) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 python -m tradingbot.benchmarks.workers FILE FOLDER [WORKERS …]
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -43,11 +44,12 @@ def submitted() -> int:
     return sweeps.submit(user, given, datetime.now(UTC), CONSOLE).pk
 
 
-def work(sweep_id: int, workers: int, folder: Path) -> dict[str, Any]:
+def work(sweep_id: int, workers: int, path: Path, folder: Path) -> dict[str, Any]:
     """From the first part's beginning to the last one's end, and to the ranking's."""
     from bots.models import JobState, Sweep, SweepPart
 
-    command = [sys.executable, "-m", "tradingbot.benchmarks.workers", "--work", str(sweep_id), str(folder)]
+    module = [sys.executable, "-m", "tradingbot.benchmarks.workers"]
+    command = [*module, "--work", str(sweep_id), str(path), str(folder)]
     # Our own module, and a number of ours.
     children = [subprocess.Popen(command) for _ in range(workers)]  # noqa: S603
     for child in children:
@@ -75,12 +77,16 @@ def take_parts(sweep_id: int) -> None:
 
 
 def main() -> None:
-    if sys.argv[1] == "--work":
-        at_home(Path(sys.argv[3]))
-        take_parts(int(sys.argv[2]))
+    parser = argparse.ArgumentParser("python -m tradingbot.benchmarks.workers", description=__doc__)
+    parser.add_argument("path", metavar="FILE", type=Path)
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="For the database.")
+    parser.add_argument("workers", metavar="WORKERS", type=int, nargs="*", help="Default: 1 and then 2.")
+    parser.add_argument("--work", metavar="SWEEP", type=int, help="Only take this sweep's parts.")
+    options = parser.parse_args()
+    at_home(options.folder)
+    if options.work is not None:
+        take_parts(options.work)
         return
-    path, folder = (Path(argument) for argument in sys.argv[1:3])
-    at_home(folder)
     from django.core.management import call_command
 
     from accounts.audit import CONSOLE
@@ -90,9 +96,9 @@ def main() -> None:
 
     call_command("migrate", verbosity=0)
     strategies.sync(datetime.now(UTC), CONSOLE)
-    candle_store.save(*KEY, market.read(path), "benchmark", datetime.now(UTC))
-    for workers in [int(count) for count in sys.argv[3:]] or [1, 2]:
-        sys.stdout.write(json.dumps(work(submitted(), workers, folder)) + "\n")
+    candle_store.save(*KEY, market.read(options.path), "benchmark", datetime.now(UTC))
+    for workers in options.workers or [1, 2]:
+        sys.stdout.write(json.dumps(work(submitted(), workers, options.path, options.folder)) + "\n")
 
 
 if __name__ == "__main__":

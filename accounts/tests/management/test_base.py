@@ -182,7 +182,7 @@ def test_duration_reads_number_and_unit(text, length):
     assert duration(text) == length
 
 
-@pytest.mark.parametrize("text", ["", "0d", "-1d", "d", "30", "1y", "9999999d", "1.5h"])
+@pytest.mark.parametrize("text", ["", "0d", "-1d", "d", "30", "1y", "9999999d", "36526d", "999999w", "1.5h"])
 def test_duration_of_nonsense_is_a_usage_error(text):
     with pytest.raises(argparse.ArgumentTypeError, match="duration"):
         duration(text)

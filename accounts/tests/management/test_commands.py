@@ -92,7 +92,6 @@ def test_token_without_expiry_is_valid_until_revoked(alice):
         (("alice@example.com", "--scopes", ","), 4, "was none"),
         (("alice@example.com", "--scopes", "read", "--label", "x" * 81), 4, "label"),
         (("alice@example.com", "--scopes", "read", "--allow-ip", "x"), 4, "allowed_ips"),
-        (("alice@example.com", "--scopes", "read", "--expires", "999999w"), 4, "expires"),
     ],
 )
 def test_bad_token_exits_with_its_code_and_makes_nothing(alice, arguments, code, text):
