@@ -9,6 +9,21 @@ const callbacks = window.Idiomorph.defaults.callbacks;
 callbacks.beforeNodeMorphed = (old) => !(old instanceof Element && old.hasAttribute("data-keep"));
 callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details, dialog"));
 
+// --- A form that is redrawn as it is filled in --------------------------------------------------
+// An answer to what it was before is left out; once it is sent, nothing redraws it.
+const outrun = new WeakSet();
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, (event) => { if (event.target.form) outrun.add(event.target.form); });
+}
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.dataset.sent) event.preventDefault();
+  else outrun.delete(event.detail.elt);
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const form = event.detail.elt;
+  if (form.dataset.sent || outrun.has(form)) event.detail.shouldSwap = false;
+});
+
 // --- Live refresh: a poll answers 204 while nothing has changed ---------------------------------
 let failures = 0, lastAnswer = Date.now(), lastInput = Date.now(), timer = 0;
 for (const kind of ["pointerdown", "keydown", "scroll"]) {

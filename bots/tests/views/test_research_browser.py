@@ -30,6 +30,51 @@ def test_a_backtest_goes_from_the_form_to_its_report(page, owner):
     assert fits(page)
 
 
+def test_an_answer_to_an_older_form_overwrites_nothing(page):
+    page.goto("/app/backtests/new/")
+    held, asked = [], []
+
+    def keep_the_first(route):
+        asked.append(route.request.post_data)
+        if len(asked) == 1:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/app/backtests/new/", keep_the_first)
+    with page.expect_request("**/app/backtests/new/"):
+        page.get_by_label("RSI period").fill("7")
+        page.get_by_label("From (UTC)").focus()
+    page.get_by_label("From (UTC)").fill("2026-01-01")
+    page.get_by_label("Before (UTC)").press_sequentially("2026-02", delay=60)
+    with page.expect_response("**/app/backtests/new/"):
+        held[0].continue_()
+    with page.expect_response("**/app/backtests/new/"):
+        page.get_by_label("Before (UTC)").press_sequentially("-01")
+    page.get_by_label("Supertrend", exact=True).check()
+    expect(page.get_by_label("Factor")).to_be_visible()
+    expect(page.get_by_label("From (UTC)")).to_have_value("2026-01-01")
+    expect(page.get_by_label("Before (UTC)")).to_have_value("2026-02-01")
+    assert "until=2026-02-01" in asked[-1]
+
+
+def test_a_form_that_is_sent_is_not_redrawn(page):
+    page.goto("/app/backtests/new/")
+    asked = []
+
+    def hold(route):
+        asked.append(route.request.post_data)
+        page.wait_for_timeout(600)
+        route.continue_()
+
+    page.route("**/app/backtests/new/", hold)
+    page.get_by_label("RSI period").fill("7")
+    page.get_by_role("button", name="Run the backtest").click()
+    expect(page.get_by_role("heading", name="Waiting for a worker")).to_be_visible()
+    assert len(asked) == 1
+    assert "rsi_period=7" in asked[0]
+
+
 def test_the_pages_fit_a_phone_and_an_old_report_shows_one_trade(page, owner):
     asked = {**GIVEN, "exchange": "demo", "since": "2026-01-01", "until": "2026-03-01", "params": {"rsi_period": 7}}
     for _ in range(2):
