@@ -13,10 +13,10 @@ from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
 from bots.core.attempt import Unwanted, guarded
-from bots.core.backtest_request import asked_for
-from bots.core.backtest_study import checks_of, report_of
-from bots.core.backtest_terms import market_facts, market_of
-from bots.core.report import Report
+from bots.core.backtest.report import Report
+from bots.core.backtest.request import asked_for
+from bots.core.backtest.study import checks_of, report_of
+from bots.core.backtest.terms import market_facts, market_of
 from bots.core.result_pack import pack_document, pack_equity, unpack_document
 from bots.models import Backtest, JobState
 from bots.queries.research import candles_for, frozen, market_for

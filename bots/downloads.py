@@ -14,7 +14,7 @@ from accounts.models import User
 from bots import lifecycle
 from bots.acting import worker_name
 from bots.core.attempt import Unwanted, guarded
-from bots.core.backtest_request import RequestError, instant, read_symbol
+from bots.core.backtest.request import RequestError, instant, read_symbol
 from bots.models import CandleDownload, JobState
 from bots.models.backtest import MOST_ATTEMPTS
 from bots.quota import require_room

@@ -14,10 +14,10 @@ from accounts.audit import Actor
 from bots import lifecycle
 from bots.acting import worker_name
 from bots.core.attempt import Unwanted, guarded
-from bots.core.backtest import NoCandles, signals_from
-from bots.core.backtest_touch import protects
-from bots.core.drift import compare
-from bots.core.drift_terms import DRIFT_VERSION, Drift, Lived, Tape, as_document
+from bots.core.backtest.engine import NoCandles, signals_from
+from bots.core.backtest.touch import protects
+from bots.core.drift.comparison import compare
+from bots.core.drift.terms import DRIFT_VERSION, Drift, Lived, Tape, as_document
 from bots.models import BotRun, DriftReport, JobState
 from bots.models.drift import first_day, last_day
 from bots.queries import drift_day

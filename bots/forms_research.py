@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-from bots.core.sweep_plan import OBJECTIVES, PREFIX
-from bots.core.sweep_plan import PROTECTIONS as SWEPT
+from bots.core.sweep.plan import OBJECTIVES, PREFIX
+from bots.core.sweep.plan import PROTECTIONS as SWEPT
 from bots.forms import StrategyForm
 from exchanges.core.candle_freqtrade import Named, named
 from exchanges.core.candles import TIMEFRAMES

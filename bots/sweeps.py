@@ -13,10 +13,10 @@ from accounts.audit import Actor
 from accounts.models import User
 from bots.acting import worker_name
 from bots.core.attempt import Unwanted, guarded
-from bots.core.backtest_terms import ENGINE_VERSION, market_facts, market_of
-from bots.core.kernel_scores import joined
+from bots.core.backtest.terms import ENGINE_VERSION, market_facts, market_of
 from bots.core.result_pack import pack_document, pack_scores, unpack_scores
-from bots.core.sweep_study import Field, concluded, quest_of
+from bots.core.sweep.scores import joined
+from bots.core.sweep.study import Field, concluded, quest_of
 from bots.models import JobState, Sweep, SweepPart
 from bots.queries.research import candles_for, frozen, market_for
 from bots.quota import require_room

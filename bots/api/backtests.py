@@ -20,10 +20,10 @@ from bots.api.research_schemas import (
     ResearchOut,
     SweepIn,
 )
-from bots.core.backtest import NoCandles
-from bots.core.backtest_request import RequestError
-from bots.core.report_csv import equity_table, sweep_table, trade_table
-from bots.core.sweep_plan import SweepError
+from bots.core.backtest.engine import NoCandles
+from bots.core.backtest.report_csv import equity_table, sweep_table, trade_table
+from bots.core.backtest.request import RequestError
+from bots.core.sweep.plan import SweepError
 from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest, Sweep
 from bots.queries import research

@@ -10,7 +10,7 @@ from accounts.auth import NotFound, TokenAuth, actor_of
 from bots import downloads, lifecycle, research_tasks
 from bots.api.callers import caller_of, reader_of
 from bots.api.research_schemas import DownloadIn, DownloadOut, DownloadsOut
-from bots.core.backtest_request import RequestError
+from bots.core.backtest.request import RequestError
 from bots.models import CandleDownload
 from bots.queries import downloads as queries
 from bots.queries.downloads import DownloadView

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bots.core.backtest_terms import LegFill, OpenTrade, Outcome, Terms, Trade
+from bots.core.backtest.terms import LegFill, OpenTrade, Outcome, Terms, Trade
 from bots.core.equity_steps import EquitySteps, Indices, stepped
 from exchanges.core.candles import Candles, Millis
 from exchanges.core.decimals import ZERO, from_float

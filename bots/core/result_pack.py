@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bots.core.kernel_scores import COLUMNS, Scores
+from bots.core.sweep.scores import COLUMNS, Scores
 from exchanges.core.candles import Candles
 from exchanges.core.decimals import plain
 from strategies.core.signals import Floats

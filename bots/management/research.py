@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandParser
 
 from accounts.management.base import ConsoleCommand, Exit, instant
-from bots.core.backtest import NoCandles
-from bots.core.backtest_request import Asked, RequestError
-from bots.core.report import Report
-from bots.core.report_csv import Table
-from bots.core.sweep_plan import SweepError
+from bots.core.backtest.engine import NoCandles
+from bots.core.backtest.report import Report
+from bots.core.backtest.report_csv import Table
+from bots.core.backtest.request import Asked, RequestError
+from bots.core.sweep.plan import SweepError
 from bots.management.arguments import json_object, money
 from exchanges.adapters.candle_files import read_candle_file
 from exchanges.core.candle_table import CandleFileError

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Sum
 
 from accounts.models import User
-from bots.core.drift_terms import CAUSE_MEANING, Cause
+from bots.core.drift.terms import CAUSE_MEANING, Cause
 from bots.core.intent import line_of
 from bots.models import DriftReport, JobState
 from bots.queries.shapes import Page, RunView

@@ -14,7 +14,7 @@ from bots import ledger
 from bots.core import grid
 from bots.core.breaker import ClosedTrade
 from bots.core.codes import Code
-from bots.core.drift_terms import Heard, Lived, LiveFill, LiveOrder, Memory
+from bots.core.drift.terms import Heard, Lived, LiveFill, LiveOrder, Memory
 from bots.core.intent import line_of
 from bots.core.order_state import UNSENT, OrderState
 from bots.core.position import Position, book

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from bots import connect
 from bots.core import protection
-from bots.core.backtest_terms import unknown_market
+from bots.core.backtest.terms import unknown_market
 from bots.core.codes import Code
 from bots.core.limits import Limits
 from bots.core.stop_order import stop_of

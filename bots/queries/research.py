@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from accounts.models import User
-from bots.core.backtest import NoCandles
-from bots.core.backtest_request import BacktestRequest
-from bots.core.report_csv import equity_points
+from bots.core.backtest.engine import NoCandles
+from bots.core.backtest.report_csv import equity_points
+from bots.core.backtest.request import BacktestRequest
 from bots.core.result_pack import unpack_document
 from bots.models import Backtest, JobState, Sweep
 from bots.models.backtest import Research

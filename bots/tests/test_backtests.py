@@ -7,9 +7,9 @@ from django.db import connections
 
 from accounts.models import AuditEntry, User
 from bots import backtests, lifecycle
-from bots.core.backtest import NoCandles
-from bots.core.backtest_request import RequestError, asked_for
-from bots.core.backtest_study import report_of
+from bots.core.backtest.engine import NoCandles
+from bots.core.backtest.request import RequestError, asked_for
+from bots.core.backtest.study import report_of
 from bots.core.result_pack import unpack_document
 from bots.models import Backtest, JobState
 from bots.models.backtest import MOST_ATTEMPTS, SILENCE

@@ -20,8 +20,8 @@ from accounts.models import AuditEntry, User
 from accounts.tests.cast import present_second_factor, totp
 from bots import breakers, operations, rounds
 from bots.api.breakers import router
-from bots.core import backtest
-from bots.core.backtest_terms import Terms
+from bots.core.backtest import engine
+from bots.core.backtest.terms import Terms
 from bots.core.breaker import Books, Name, State
 from bots.core.codes import Code
 from bots.core.limits import Limits, parse_limits
@@ -222,7 +222,7 @@ def test_a_backtest_trips_as_the_live_path_does(
         run = start_run(alice, limits=limits)
         play(stage, 58)
     signals = ScriptedStrategy().signals(candles)
-    outcome = backtest.run(candles, signals, Terms(D(1000), MARKET, parse_limits(limits)))
+    outcome = engine.run(candles, signals, Terms(D(1000), MARKET, parse_limits(limits)))
     assert [trade.pnl for trade in outcome.trades] == list(
         TradeLog.objects.filter(run=run, side="sell").order_by("id").values_list("pnl", flat=True)
     )

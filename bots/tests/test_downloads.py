@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEntry, User
 from bots import backtests, downloads, lifecycle, research_tasks
-from bots.core.backtest_request import RequestError, asked_for
+from bots.core.backtest.request import RequestError, asked_for
 from bots.models import CandleDownload, JobState
 from bots.models.backtest import MOST_ATTEMPTS, SILENCE
 from bots.queries import research

@@ -11,8 +11,8 @@ import pytest
 from accounts.audit import CONSOLE
 from accounts.models import User
 from bots import gates, lifecycle, settling
-from bots.core import backtest
-from bots.core.backtest_terms import Terms
+from bots.core.backtest import engine
+from bots.core.backtest.terms import Terms
 from bots.core.limits import parse_limits
 from bots.models import DriftReport, RiskLimits
 from bots.testing import MARKET, START, Stage, staged
@@ -76,7 +76,7 @@ def test_a_grids_day_went_as_its_replay(alice: User, monkeypatch: pytest.MonkeyP
     assert lives.run.fills.count() >= 7
     assert (report.difference, report.unexplained, report.note) == (0, 0, "")
     signals = strategies.rebuild("grid", GRID).signals(lives.stage.candles)
-    outcome = backtest.run(lives.stage.candles, signals, Terms(D(1000), MARKET, parse_limits({})))
+    outcome = engine.run(lives.stage.candles, signals, Terms(D(1000), MARKET, parse_limits({})))
     mark = D(repr(float(lives.stage.candles.close[-1])))
     assert report.replay_pnl == outcome.position.profit(mark)
 

@@ -9,8 +9,8 @@ import pytest
 
 from accounts.models import User
 from bots import rounds
-from bots.core import backtest
-from bots.core.backtest_terms import Terms
+from bots.core.backtest import engine
+from bots.core.backtest.terms import Terms
 from bots.core.limits import parse_limits
 from bots.models import BotRun, TradeLog
 from bots.testing import MARKET, Stage, staged, start_run
@@ -55,7 +55,7 @@ def facts_of_run(run: BotRun) -> list[Fact]:
 
 def facts_of_backtest(candles: Candles, strategy: str, params: dict[str, Any], limits: dict[str, Any]) -> list[Fact]:
     signals = strategies.rebuild(strategy, params).signals(candles)
-    outcome = backtest.run(candles, signals, Terms(D(1000), MARKET, parse_limits(limits)))
+    outcome = engine.run(candles, signals, Terms(D(1000), MARKET, parse_limits(limits)))
     facts: list[Fact] = []
 
     def at(index: int) -> datetime:

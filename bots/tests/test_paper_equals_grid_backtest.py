@@ -9,8 +9,8 @@ import pytest
 from accounts.audit import CONSOLE
 from accounts.models import User
 from bots import gates, ledger, lifecycle, rounds, settling
-from bots.core import backtest
-from bots.core.backtest_terms import Outcome, Terms
+from bots.core.backtest import engine
+from bots.core.backtest.terms import Outcome, Terms
 from bots.core.limits import parse_limits
 from bots.models import BotRun, Decision, Level, Order, RunPosition
 from bots.testing import MARKET, Stage, staged, start_run
@@ -42,7 +42,7 @@ def ticked(user: User, stage: Stage, limits: dict[str, Any], params: dict[str, A
 
 def told(candles: Candles, params: dict[str, Any], limits: dict[str, Any]) -> Outcome:
     signals = strategies.rebuild("grid", params).signals(candles)
-    return backtest.run(candles, signals, Terms(D(1000), MARKET, parse_limits(limits)))
+    return engine.run(candles, signals, Terms(D(1000), MARKET, parse_limits(limits)))
 
 
 def facts_of(outcome: Outcome, candles: Candles) -> list[Fact]:

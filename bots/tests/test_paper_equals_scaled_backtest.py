@@ -8,8 +8,8 @@ import pytest
 
 from accounts.models import User
 from bots import settling, tick, watch
-from bots.core import backtest
-from bots.core.backtest_terms import Outcome, Terms
+from bots.core.backtest import engine
+from bots.core.backtest.terms import Outcome, Terms
 from bots.core.limits import parse_limits
 from bots.models import BotRun, Decision, Order
 from bots.testing import MARKET, Stage, staged, start_run
@@ -58,7 +58,7 @@ def facts_of(outcome: Outcome, candles: Candles) -> list[Fact]:
 def told(candles: Candles, params: dict[str, Any]) -> Outcome:
     strategy = strategies.rebuild("dca", params)
     limits = parse_limits(strategy.protections)
-    return backtest.run(candles, strategy.signals(candles), Terms(D(1000), MARKET, limits))
+    return engine.run(candles, strategy.signals(candles), Terms(D(1000), MARKET, limits))
 
 
 @pytest.mark.parametrize("params", CASES)

@@ -12,8 +12,8 @@ from django.test import Client
 from accounts.models import User
 from accounts.tests.cast import present_second_factor, totp
 from bots import backtests, research_tasks, rounds
-from bots.core.backtest_request import asked_for
-from bots.core.backtest_study import report_of
+from bots.core.backtest.request import asked_for
+from bots.core.backtest.study import report_of
 from bots.models import Backtest, BotRun, Decision, Order
 from bots.testing import Stage, start_run
 from bots.tests.research_cast import AT, GIVEN, actor, stored, ticking

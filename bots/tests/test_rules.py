@@ -7,7 +7,7 @@ import pytest
 
 from accounts.audit import CONSOLE
 from bots import lifecycle
-from bots.core.backtest_request import RequestError, asked_for
+from bots.core.backtest.request import RequestError, asked_for
 from bots.models import BotRun, Status
 from bots.queries.runs import run_of
 from bots.testing import START, start_run

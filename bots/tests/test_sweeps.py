@@ -6,9 +6,9 @@ import pytest
 
 from accounts.models import User
 from bots import backtests, lifecycle, research_tasks, sweeps
-from bots.core.backtest import NoCandles
+from bots.core.backtest.engine import NoCandles
 from bots.core.result_pack import unpack_document
-from bots.core.sweep_plan import SweepError
+from bots.core.sweep.plan import SweepError
 from bots.models import Backtest, JobState, Sweep, SweepPart
 from bots.models.backtest import MOST_ATTEMPTS, SILENCE
 from bots.queries import research
@@ -219,7 +219,7 @@ def test_bug_fails_the_sweep_and_is_not_hidden(alice, monkeypatch):
     def broken(*args: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("bots.core.sweep_study.Field.evaluated", broken)
+    monkeypatch.setattr("bots.core.sweep.study.Field.evaluated", broken)
     with pytest.raises(ZeroDivisionError):
         sweeps.work(row.pk, ticking())
     row.refresh_from_db()

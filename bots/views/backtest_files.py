@@ -13,8 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Js
 from django.views.decorators.http import require_GET
 
 from accounts.models import User
-from bots.core.backtest_request import asked_for
-from bots.core.report_csv import equity_table, sweep_table, trade_table
+from bots.core.backtest.report_csv import equity_table, sweep_table, trade_table
+from bots.core.backtest.request import asked_for
 from bots.core.result_pack import unpack_document
 from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from bots.core.overlap import overlap
+from bots.core.backtest.overlap import overlap
 from bots.core.result_pack import unpack_document
 from bots.models import Backtest
 from bots.queries.curves import compared, curves_of

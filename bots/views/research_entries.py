@@ -11,9 +11,9 @@ from typing import Any
 from django.http import HttpRequest
 
 from accounts.models import User
-from bots.core.backtest import NoCandles
-from bots.core.backtest_request import RequestError
-from bots.core.sweep_plan import PREFIX, SweepError
+from bots.core.backtest.engine import NoCandles
+from bots.core.backtest.request import RequestError
+from bots.core.sweep.plan import PREFIX, SweepError
 from bots.forms_research import CONSTRAINTS, BacktestForm, SweepForm
 from bots.lifecycle import Conflict
 from bots.queries import research, runs

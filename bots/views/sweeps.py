@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.auth import actor_of
 from bots import research_tasks, sweeps
-from bots.core.sweep_plan import OBJECTIVES
+from bots.core.sweep.plan import OBJECTIVES
 from bots.forms_research import OBJECTIVE_WORDS, SweepForm
 from bots.models import JobState
 from bots.queries import research

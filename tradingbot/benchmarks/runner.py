@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from bots.core import backtest
-from bots.core.backtest_terms import Terms, unknown_market
-from bots.core.kernel import Kernel
-from bots.core.kernel_scores import scores
+from bots.core.backtest import engine
+from bots.core.backtest.report import data_facts, report
+from bots.core.backtest.terms import Terms, unknown_market
 from bots.core.limits import Limits
-from bots.core.report import data_facts, report
-from bots.core.sweep import evaluate
-from bots.core.sweep_plan import ParameterSet
+from bots.core.sweep.evaluation import evaluate
+from bots.core.sweep.kernel import Kernel
+from bots.core.sweep.plan import ParameterSet
+from bots.core.sweep.scores import scores
 from exchanges.core.candles import Candles
 from strategies.core.indicators import rsi_wilder, wilder_warmup
 from strategies.core.parameters import Value
@@ -52,11 +52,11 @@ def terms(variant: str) -> Terms:
 def exact(candles: Candles, variant: str) -> Once:
     """Signals, the exact ledger, every figure and every row of the report; only the data's hash is made before."""
     asked = terms(variant)
-    window = backtest.Window(candles, STRATEGY.signals(candles[:100]), candles)
+    window = engine.Window(candles, STRATEGY.signals(candles[:100]), candles)
     facts = data_facts(window, "1m")
 
     def once() -> dict[str, Any]:
-        outcome = backtest.run(candles, STRATEGY.signals(candles), asked)
+        outcome = engine.run(candles, STRATEGY.signals(candles), asked)
         made = report(outcome, candles, asked, facts)
         document = made.document()
         entries = [trade.entry for trade in outcome.trades]

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from accounts.management.base import Exit, Failure
-from bots.core.backtest_checks import Checked
-from bots.core.backtest_request import asked_for
-from bots.core.backtest_study import checks_of
+from bots.core.backtest.checks import Checked
+from bots.core.backtest.request import asked_for
+from bots.core.backtest.study import checks_of
 from bots.management.research import ResearchCommand, percent, signed
 
 

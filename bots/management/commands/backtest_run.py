@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from bots.core.backtest_request import asked_for
-from bots.core.backtest_study import report_of
-from bots.core.backtest_terms import market_facts, split_symbol
-from bots.core.report_csv import equity_table, trade_table
+from bots.core.backtest.report_csv import equity_table, trade_table
+from bots.core.backtest.request import asked_for
+from bots.core.backtest.study import report_of
+from bots.core.backtest.terms import market_facts, split_symbol
 from bots.core.result_pack import pack_document, pack_equity, unpack_document
 from bots.management.research import ResearchCommand, report_lines, write_table
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from bots.core.report_csv import sweep_table
+from bots.core.backtest.report_csv import sweep_table
 from bots.core.result_pack import pack_document, unpack_document
-from bots.core.sweep_study import Field, concluded, quest_of
+from bots.core.sweep.study import Field, concluded, quest_of
 from bots.management.arguments import json_object
 from bots.management.research import ResearchCommand, percent, ratio, signed, write_table
 

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 import numpy as np
 from hypothesis import strategies as st
 
-from bots.core.backtest_terms import Terms, unknown_market
+from bots.core.backtest.terms import Terms, unknown_market
 from bots.core.limits import Limits
 from exchanges.core.candles import Candles
 from exchanges.core.market import Market

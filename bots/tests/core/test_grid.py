@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.core import backtest, backtest_grid, grid
-from bots.core.backtest_terms import Terms
+from bots.core import grid
+from bots.core.backtest import engine
+from bots.core.backtest.grid import walk
+from bots.core.backtest.grid_books import Lines, Resting
+from bots.core.backtest.replay import replay
+from bots.core.backtest.terms import Terms
 from bots.core.codes import Code
-from bots.core.grid_books import Lines, Resting
 from bots.core.intent import OrderIntent, Purpose
 from bots.core.limits import Limits
 from bots.core.performance import measure
 from bots.core.position import FillFact, Position, fold
-from bots.core.replay import replay
 from bots.tests.core.candles_cast import FREE, PLAIN, STRICT, candles, flat_candles, signals, terms, walks
 from bots.tests.core.cast import AT, flat
 from exchanges.core.market import Market
@@ -64,7 +66,7 @@ def worked(draw: st.DrawFn):
 def test_engine_equals_candle_by_candle_to_the_last_digit(work, capital, market, limits, slippage):
     made, opinions = work
     asked = Terms(capital, market, limits, slippage)
-    outcome = backtest.run(made, opinions, asked)
+    outcome = engine.run(made, opinions, asked)
     assert outcome == replay(made, opinions, asked)
     assert_sane(outcome, opinions.plan, asked)
     measured = measure(outcome, made, asked)
@@ -75,7 +77,7 @@ def test_all_lines_together_are_never_more_than_one_order_may_sell():
     market = Market("BTC/USDT", "BTC", "USDT", D("0.01"), D("0.01"), max_amount=D(4), taker_fee=D(0))
     made = flat_candles([106, 106, 94, 89, 80, 80, 70])
     opinions = replace(signals(7, exit_=[4]), plan=NINES)
-    outcome = backtest.run(made, opinions, Terms(D(9000), market))
+    outcome = engine.run(made, opinions, Terms(D(9000), market))
     assert [fill.amount for fill in outcome.fills] == [D("1.33"), D("1.33"), D("1.33"), D("3.99")]
     assert outcome.position.amount == 0
 
@@ -83,7 +85,7 @@ def test_all_lines_together_are_never_more_than_one_order_may_sell():
 def test_an_exit_that_the_market_is_too_coarse_for_is_told_and_tried_again():
     made = flat_candles([3.9, 3.9, 3.45, 3.45, 3.45, 4.2])
     opinions = replace(signals(6, exit_=[2, 3]), plan=Grid((D("3.5"), D(4), D("4.5"))))
-    outcome = backtest.run(made, opinions, Terms(D(1000), STRICT))
+    outcome = engine.run(made, opinions, Terms(D(1000), STRICT))
     assert [(denied.candle, denied.code) for denied in outcome.denied] == [
         (3, Code.MIN_NOTIONAL),
         (4, Code.MIN_NOTIONAL),
@@ -120,7 +122,7 @@ def assert_sane(outcome, plan, asked):
 def test_round_trip_buys_at_a_line_and_sells_at_the_next():
     # Down through 95, up through 100: one trade between the two lines.
     made = candles([(99, 99, 99, 99), (99, 99, 94.5, 96), (96, 97, 96, 97), (97, 101, 97, 98), (98, 98, 98, 98)])
-    outcome = backtest.run(made, replace(signals(5), plan=NINES), terms(300, FREE))
+    outcome = engine.run(made, replace(signals(5), plan=NINES), terms(300, FREE))
     (trade,) = outcome.trades
     assert (trade.entry, trade.entry_price, trade.exit, trade.exit_price) == (1, D(95), 3, D(100))
     assert (trade.signal, trade.exit_signal) == (0, 1)
@@ -134,20 +136,20 @@ def test_round_trip_buys_at_a_line_and_sells_at_the_next():
 
 def test_a_price_that_jumps_over_a_line_fills_at_the_open():
     made = candles([(99, 99, 99, 99), (99, 99, 98, 98), (93, 94, 92, 94), (110, 110, 109, 109)])
-    outcome = backtest.run(made, replace(signals(4), plan=NINES), terms(300, FREE))
+    outcome = engine.run(made, replace(signals(4), plan=NINES), terms(300, FREE))
     assert [(fill.candle, fill.price) for fill in outcome.fills] == [(2, D("93.0")), (3, D("110.0"))]
 
 
 def test_a_sell_placed_where_its_line_is_passed_already_fills_at_once():
     made = candles([(99, 99, 99, 99), (99, 99, 94, 99), (120, 120, 120, 120), (120, 120, 120, 120)])
-    outcome = backtest.run(made, replace(signals(4), plan=NINES), terms(300, FREE))
+    outcome = engine.run(made, replace(signals(4), plan=NINES), terms(300, FREE))
     assert [(fill.candle, fill.price) for fill in outcome.fills] == [(1, D(95)), (2, D("120.0"))]
 
 
 def test_stop_cancels_everything_and_sells_every_lot():
     rows = [(99, 99, 99, 99), (99, 99, 89, 89), (88, 88, 80, 80), (79, 79, 79, 79), (96, 96, 96, 96), (96, 96, 94, 96)]
     opinions = replace(signals(6, exit_=[2]), plan=NINES)
-    outcome = backtest.run(candles(rows), opinions, terms(300, FREE))
+    outcome = engine.run(candles(rows), opinions, terms(300, FREE))
     assert [trade.exit for trade in outcome.trades] == [3, 3]
     assert {trade.entry_price for trade in outcome.trades} == {D(90), D(95)}
     assert sum(trade.pnl for trade in outcome.trades) == outcome.trades[0].amount * (79 - 90) + outcome.trades[
@@ -184,7 +186,7 @@ def test_a_wish_says_which_line_holds_what_and_what_rests_where():
 
 def test_one_refused_buy_ends_the_buys_of_the_candle():
     made = flat_candles([99] * 3)
-    outcome = backtest.run(made, replace(signals(3), plan=NINES), terms(300, FREE, max_position_notional=D(150)))
+    outcome = engine.run(made, replace(signals(3), plan=NINES), terms(300, FREE, max_position_notional=D(150)))
     assert [denied.code for denied in outcome.denied] == [Code.MAX_EXPOSURE_SYMBOL] * 2
 
 
@@ -195,7 +197,7 @@ def test_a_long_recording_is_visited_at_few_candles_only():
     plan = Grid(lines_between(D(50), D(200), 60, "geometric"))
     asked = terms(1000, PLAIN)
     opinions = replace(signals(6_000), plan=plan)
-    outcome = backtest.run(made, opinions, asked)
+    outcome = engine.run(made, opinions, asked)
     assert outcome == replay(made, opinions, asked)
     assert len(outcome.trades) > 50
 
@@ -229,7 +231,7 @@ def test_a_refused_sell_ends_nothing():
 
 def test_only_a_grid_is_worked_as_one():
     with pytest.raises(TypeError, match="signals with a grid"):
-        backtest_grid.walk(flat_candles([100] * 3), signals(3), terms(300, FREE))
+        walk(flat_candles([100] * 3), signals(3), terms(300, FREE))
 
 
 def test_what_no_line_bought_is_in_no_lot():

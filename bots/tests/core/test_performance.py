@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from bots.core import backtest
-from bots.core.backtest_terms import Outcome, Terms
+from bots.core.backtest import engine
+from bots.core.backtest.terms import Outcome, Terms
 from bots.core.equity_steps import drawdown_of
 from bots.core.limits import EntryType, parse_limits
 from bots.core.performance import day_ends, measure, monthly_returns_pct, sharpe, sortino
@@ -64,7 +64,7 @@ def folded(position: Position, side: Side, amount: D, price: D, fee: D) -> Posit
 def test_figures_equal_their_definitions_by_hand(walk):
     made, opinions = walk
     asked = terms(stop_loss_pct=D(5))
-    outcome = backtest.run(made, opinions, asked)
+    outcome = engine.run(made, opinions, asked)
     measured = measure(outcome, made, asked)
     expected = by_hand(outcome, made, asked)
     stats, returns = measured.stats, expected["returns"]
@@ -94,7 +94,7 @@ def held(outcome: Outcome, count: int) -> np.ndarray:
 
 def test_equity_identity_holds_to_the_last_digit():
     made = flat_candles([100.37, 101.11, 99.83, 98.21, 103.77, 102.13])
-    outcome = backtest.run(made, signals(6, [0, 3], [1]), terms())
+    outcome = engine.run(made, signals(6, [0, 3], [1]), terms())
     position = outcome.position
     price = D("102.13")
     gained = position.realized + position.amount * (price - position.entry_price) - position.fees
@@ -117,7 +117,7 @@ def test_months_are_chained_from_the_initial_cash():
 
 
 def test_undefined_ratios_are_none():
-    nothing = measure(backtest.run(flat_candles([1, 2]), signals(2), terms()), flat_candles([1, 2]), terms()).stats
+    nothing = measure(engine.run(flat_candles([1, 2]), signals(2), terms()), flat_candles([1, 2]), terms()).stats
     undefined = (nothing.win_rate_pct, nothing.profit_factor, nothing.avg_trade_return_pct, nothing.best_trade_pct)
     assert undefined == (None,) * 4
     assert (nothing.sharpe_daily_365, nothing.sortino_daily_365) == (None, None)
@@ -130,7 +130,7 @@ def test_undefined_ratios_are_none():
 def test_rounding_of_floats_is_no_risk_and_no_drawdown():
     made, asked = flat_candles([100.0] * 60), Terms(D(1000), FREE, parse_limits({"take_profit_pct": "3"}))
     opinions = replace(signals(60, [0, 1, 2]), plan=Scaling(3, D(0)))
-    measured = measure(backtest.run(made, opinions, asked), made, asked)
+    measured = measure(engine.run(made, opinions, asked), made, asked)
     assert measured.equity.min() < measured.equity.max()
     assert (measured.stats.sharpe_daily_365, measured.stats.sortino_daily_365) == (None, None)
     assert drawdown_of(np.array([1000.0, 999.9999999999999, 999.9999999999999]), 1000.0)[1] == 0
@@ -141,7 +141,7 @@ def test_rounding_of_floats_is_no_risk_and_no_drawdown():
 def test_only_winners_have_no_profit_factor():
     made = flat_candles([100, 100, 110, 100, 100])
     stats = measure(
-        outcome := backtest.run(made, signals(5, [0], [1]), terms(market=FREE)), made, terms(market=FREE)
+        outcome := engine.run(made, signals(5, [0], [1]), terms(market=FREE)), made, terms(market=FREE)
     ).stats
     assert outcome.trades[0].pnl == D(100)
     assert (stats.win_rate_pct, stats.profit_factor, stats.best_trade_pct) == (100.0, None, pytest.approx(10.0))
@@ -149,21 +149,21 @@ def test_only_winners_have_no_profit_factor():
 
 def test_break_even_is_no_win():
     made = flat_candles([100, 100, 100])
-    stats = measure(backtest.run(made, signals(3, [0], [1]), terms(market=FREE)), made, terms(market=FREE)).stats
+    stats = measure(engine.run(made, signals(3, [0], [1]), terms(market=FREE)), made, terms(market=FREE)).stats
     assert (stats.winning_trades, stats.win_rate_pct, stats.profit_factor) == (0, 0.0, None)
 
 
 def test_trade_return_does_not_depend_on_rounding():
     made = flat_candles([100, 100, 110])
     asked = terms("0.00000150")
-    measured = measure(backtest.run(made, signals(3, [0], [1]), asked), made, asked)
+    measured = measure(engine.run(made, signals(3, [0], [1]), asked), made, asked)
     assert measured.trade_returns_pct.tolist() == [pytest.approx(100 * (0.1 - 0.001 * 2.1))]
 
 
 def test_an_entry_that_rested_counts_at_its_limit():
     made = candles([(100, 100, 100, 100), (100, 101, 98, 100), (110, 110, 110, 110)])
     asked = terms(market=FREE, entry_type=EntryType.LIMIT, limit_offset_pct=D(2), limit_timeout_seconds=HOUR // 1000)
-    outcome = backtest.run(made, signals(3, [0], [1]), asked)
+    outcome = engine.run(made, signals(3, [0], [1]), asked)
     measured = measure(outcome, made, asked)
     assert outcome.trades[0].entry_price == D(98)
     assert measured.trade_returns_pct.tolist() == [pytest.approx(100 * (110 / 98 - 1))]
@@ -179,7 +179,7 @@ def test_recorded_years_have_the_published_figures():
     load_shipped()
     made = recorded("btcusdt_1h_binance_2020-01_2023-12.csv")
     asked = terms(market=PLAIN)
-    stats = measure(backtest.run(made, StrategyRegistry.get("rsi_cross")().signals(made), asked), made, asked).stats
+    stats = measure(engine.run(made, StrategyRegistry.get("rsi_cross")().signals(made), asked), made, asked).stats
     assert stats.buy_and_hold_close_to_close_pct == pytest.approx(489.15, abs=0.01)
     assert stats.return_pct == pytest.approx(-72.17, abs=0.01)
     assert (stats.closed_trades, len(made)) == (378, 35_032)
@@ -188,6 +188,6 @@ def test_recorded_years_have_the_published_figures():
 def test_equity_on_an_entry_candle_is_held_and_on_an_exit_candle_no_longer():
     made = flat_candles([100, 100, 100, 100])
     made.close[:] = [100, 150, 200, 300]
-    outcome = backtest.run(made, signals(4, [0], [1]), terms(market=FREE))
+    outcome = engine.run(made, signals(4, [0], [1]), terms(market=FREE))
     assert measure(outcome, made, terms(market=FREE)).equity.tolist() == [1000, 1500, 1000, 1000]
     assert made.opened_at[1] - made.opened_at[0] == HOUR

@@ -5,7 +5,6 @@ from decimal import Decimal as D
 import numpy as np
 import pytest
 
-from bots.core.kernel_scores import COLUMNS, Scores
 from bots.core.result_pack import (
     MOST_POINTS,
     pack_document,
@@ -15,6 +14,7 @@ from bots.core.result_pack import (
     unpack_equity,
     unpack_scores,
 )  # fmt: skip
+from bots.core.sweep.scores import COLUMNS, Scores
 from strategies.tests.places import synthetic
 
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.core import backtest
-from bots.core.backtest_account import opinion_on
-from bots.core.backtest_terms import Terms
+from bots.core.backtest import engine
+from bots.core.backtest.account import opinion_on
+from bots.core.backtest.replay import replay
+from bots.core.backtest.report import DataFacts, report
+from bots.core.backtest.terms import Terms
 from bots.core.codes import Code
 from bots.core.decision import decide
 from bots.core.performance import account_returns_pct, measure
 from bots.core.position import Position
-from bots.core.replay import replay
-from bots.core.report import DataFacts, report
 from bots.tests.core.candles_cast import FREE, PLAIN, STRICT, flat_candles, limits, signals, terms, walks
 from bots.tests.core.cast import holding
 from exchanges.core.candles import from_ms
@@ -35,7 +35,7 @@ def test_engine_equals_candle_by_candle_to_the_last_digit(walk, plan, capital, m
     made, opinions = walk
     opinions = replace(opinions, plan=plan)
     asked = Terms(capital, market, limits, slippage)
-    outcome = backtest.run(made, opinions, asked)
+    outcome = engine.run(made, opinions, asked)
     assert outcome == replay(made, opinions, asked)
     measured = measure(outcome, made, asked)
     assert measured.equity[-1] == pytest.approx(float(measured.stats.final_equity), rel=1e-9)
@@ -65,7 +65,7 @@ def test_three_stakes_are_one_trade_at_the_average_price():
     made = flat_candles([100, 100, 90, 80, 100, 100])
     asked = terms(900, FREE)
     opinions = replace(signals(6, entry=[0, 1, 2], exit_=[3]), plan=Scaling(3, D(1)))
-    outcome = backtest.run(made, opinions, asked)
+    outcome = engine.run(made, opinions, asked)
     (trade,) = outcome.trades
     amounts = [D(3), D("3.33333333"), D("3.75")]
     assert [fill.amount for fill in outcome.fills] == [*amounts, sum(amounts)]
@@ -88,7 +88,7 @@ def test_three_stakes_are_one_trade_at_the_average_price():
 def test_equity_between_stakes_is_cash_and_what_is_held():
     made = flat_candles([100, 100, 90, 80])
     opinions = replace(signals(4, entry=[0, 1]), plan=Scaling(2, D(1)))
-    equity = measure(backtest.run(made, opinions, terms(200, FREE)), made, terms(200, FREE)).equity
+    equity = measure(engine.run(made, opinions, terms(200, FREE)), made, terms(200, FREE)).equity
     # One coin at 100; then 1.11111111 more at 90; then everything at 80.
     np.testing.assert_allclose(equity, [200, 200, 190, 80 * 2.11111111 + 200 - 100 - 1.11111111 * 90])
 
@@ -123,6 +123,6 @@ def test_stakes_together_are_never_more_than_one_order_may_sell():
     market = Market("BTC/USDT", "BTC", "USDT", D("0.01"), D("0.01"), max_amount=D(4), taker_fee=D(0))
     made = flat_candles([100, 100, 90, 80, 70])
     opinions = replace(signals(5, entry=[0, 1, 2], exit_=[3]), plan=Scaling(3, D(1)))
-    outcome = backtest.run(made, opinions, Terms(D(900), market))
+    outcome = engine.run(made, opinions, Terms(D(900), market))
     assert [fill.amount for fill in outcome.fills] == [D(3), D(1), D(4)]
     assert [denied.code for denied in outcome.denied] == [Code.PRECISION]

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from bots.core.backtest_request import asked_for
-from bots.core.backtest_study import report_of
+from bots.core.backtest.request import asked_for
+from bots.core.backtest.study import report_of
 from bots.tests.research_cast import GIVEN, GRID, stored
 from exchanges.core.candle_csv import csv_lines
 from strategies.core.signals import Signals

@@ -4,7 +4,7 @@ from decimal import Decimal
 from html import unescape
 
 from bots import backtests
-from bots.core.overlap import overlap
+from bots.core.backtest.overlap import overlap
 from bots.core.result_pack import unpack_document
 from bots.templatetags.figures import signed
 from bots.tests.research_cast import AT, GIVEN, actor, stored, ticking

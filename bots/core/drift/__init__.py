@@ -1,0 +1,1 @@
+"""The drift report: a run's day beside its replay, every difference with its cause and its money."""
