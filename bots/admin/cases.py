@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from accounts.auth import actor_of
 from bots import cases
-from bots.admin_base import ReadOnly
+from bots.admin.base import ReadOnly
 from bots.lifecycle import StartRefused
 from bots.models import Incident
 from bots.queries.case_words import HOLDS, words_of

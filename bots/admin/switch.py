@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.auth import actor_of
 from bots import gates
-from bots.admin_base import ReadOnly
+from bots.admin.base import WithActions
 from bots.models import SWITCHED, BotRun, Level
 
 BY_HAND = "by the operator in the admin"
@@ -25,7 +25,7 @@ class SwitchForm(ActionForm):
     reason = forms.CharField(required=False, max_length=300, label="because")
 
 
-class SwitchActions(ReadOnly):
+class SwitchActions(WithActions):
     action_form = SwitchForm
 
     @admin.action(description="Halt: no orders at all")

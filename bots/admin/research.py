@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from accounts.auth import actor_of
 from bots import backtests, downloads, lifecycle, research_tasks, sweeps
-from bots.admin_base import ReadOnly
+from bots.admin.base import WithActions
 from bots.models import Backtest, CandleDownload, Sweep
 
 
-class JobAdmin(ReadOnly):
+class JobAdmin(WithActions):
     """Every field is shown but the packed ones; the actions call what the pages call."""
 
     list_filter = ("state", "exchange", "timeframe")
@@ -23,15 +23,11 @@ class JobAdmin(ReadOnly):
     packed: ClassVar[tuple[str, ...]] = ()
     canceled_by: ClassVar[Any] = None
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # The action needs it; every field stays read-only.
-        return bool(request.user.is_staff)
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer(*self.packed)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [field.name for field in self.model._meta.fields if field.name not in self.packed]
+        return [name for name in super().get_readonly_fields(request, obj) if name not in self.packed]
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.packed

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.auth import actor_of, step_up_required
 from bots import arming, operations
-from bots.admin_base import ReadOnly
+from bots.admin.base import ReadOnly
 from bots.core.limits import LimitError
 from bots.forms import LEVELED, ArmForm, LimitsForm, limit_field
 from bots.models import SWITCHED, Arming, RiskLimits

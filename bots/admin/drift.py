@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from bots.admin_base import ReadOnly
+from bots.admin.base import ReadOnly
 from bots.models import DriftReport
 
 
