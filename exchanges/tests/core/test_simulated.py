@@ -1,8 +1,10 @@
 """Matching: what fills, at which price, at what cost, and that nothing is ever made from nothing."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -171,6 +173,28 @@ def test_funds_needed_are_the_reserve_of_each_kind() -> None:
     assert funds_needed(stop(Side.BUY, "110"), price, MARKET, KIND) == Decimal("220.22")
     assert funds_needed(order(), price, MARKET, SimulationModel(fee_in_base=True)) == Decimal(200)
     assert funds_needed(order(), price, MARKET, SimulationModel(slippage_bps=Decimal(100))) == Decimal("202.202")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"type": OrderType.STOP_LOSS}, "a stop price for a stop order only, was stop_loss with None"),
+        ({"stop_price": Decimal(90)}, "a stop price for a stop order only, was market with 90"),
+        ({"limit_price": Decimal(90)}, "a market order without a limit price"),
+        ({"type": OrderType.LIMIT}, "a limit order with its limit price"),
+        ({"immediate": True}, "immediate-or-cancel on a limit order only, was market"),
+        ({"amount": Decimal("0.0015")}, "an amount in steps of 0.001, was 0.0015"),
+        ({"amount": Decimal(0)}, "an amount in steps of 0.001, was 0"),
+        ({"amount": Decimal("0.009")}, "an amount of at least 0.01, was 0.009"),
+        ({"amount": Decimal(101)}, "an amount of at most 100, was 101"),
+    ],
+)
+def test_check_names_what_the_rules_forbid(changes: dict[str, Any], words: str) -> None:
+    ruled = replace(MARKET, min_amount=Decimal("0.01"), max_amount=Decimal(100))
+    asked = OrderRequest("x", "BTC/USDT", Side.BUY, OrderType.MARKET, Decimal(1), AT)
+    check(asked, ruled, Decimal(100))
+    with pytest.raises(InvalidRequest, match=re.escape(words)):
+        check(replace(asked, **changes), ruled, Decimal(100))
 
 
 def test_check_accepts_what_the_rules_allow() -> None:

@@ -1,10 +1,11 @@
+import json
 import math
 from decimal import Decimal
 
 import pytest
 
 from strategies.core.errors import ParameterError
-from strategies.core.parameters import Parameter, json_schema, parse, validate
+from strategies.core.parameters import Parameter, as_json, json_schema, parse, validate
 
 ALL = (
     Parameter("period", "int", 14, 2, 200, help="Candles.", aliases=("length",)),
@@ -26,6 +27,12 @@ def test_validate_fills_in_the_defaults():
     assert validate(ALL, {}) == {
         "period": 14, "factor": 2.0, "stop": Decimal("0.05"), "method": "a", "strict": False, "ceiling": 5,
     }  # fmt: skip
+
+
+def test_values_survive_json():
+    values = validate(ALL, {"stop": Decimal("0.10")})
+    assert as_json(values) == {**values, "stop": "0.1"}
+    assert validate(ALL, json.loads(json.dumps(as_json(values)))) == values
 
 
 def test_validate_types_what_it_is_given():

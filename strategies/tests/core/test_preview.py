@@ -147,4 +147,5 @@ def test_stakes_are_told_and_the_profit_is_over_their_average():
     assert [(mark.entry, mark.price, mark.parts) for mark in seen.marks] == [
         (True, 100.0, 1), (True, 90.0, 2), (False, pytest.approx(97.0), None),
     ]  # fmt: skip
+    assert [mark.holding for mark in seen.marks] == [True, True, False]
     assert seen.marks[1].reason.startswith("Stake 2 of 2. ")

@@ -1,3 +1,6 @@
+import math
+from itertools import pairwise
+
 import pytest
 
 from bots.core.backtest.request import asked_for
@@ -36,6 +39,21 @@ def test_every_set_is_as_warm_as_the_slowest():
     assert (document["sets"], document["walk_forward"]) == (3, None)
     assert all(row["agrees"] for row in document["rows"])
     assert document["data"]["candles"] == 2000 - 50 * 24
+
+
+def test_walk_forward_tells_every_fold_s_stretches_and_choice():
+    asked = {**GIVEN, "strategy": "rsi_cross", "grid": {"oversold": [20, 30]}, "walk_forward": {"folds": 3}}
+    quest = quest_of({**asked, "min_trades": 0})
+    field = Field(quest, synthetic(3000), None)
+    walk = concluded(field, field.evaluated(0, 2, lambda: None))["walk_forward"]
+    assert len(walk["folds"]) == 3
+    for fold in walk["folds"]:
+        assert fold["train"]["first"] < fold["train"]["last"] < fold["test"]["first"] < fold["test"]["last"]
+        assert fold["params"] in ({"oversold": 20}, {"oversold": 30})
+    tests = [fold["test"] for fold in walk["folds"]]
+    assert all(one["last"] < other["first"] for one, other in pairwise(tests))
+    chained = math.prod(1 + fold["out_of_sample_return_pct"] / 100 for fold in walk["folds"])
+    assert walk["return_pct"] == pytest.approx(100 * (chained - 1))
 
 
 def test_grid_without_any_allowed_set_is_refused():
