@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bots.core.breaker import ClosedTrade
 from bots.core.codes import Code
 from bots.core.drift.comparison import compare
 from bots.core.drift.terms import Cause, Heard, Lived, LiveFill, LiveOrder, Memory, Row, Tape
 from bots.core.limits import Limits
+from bots.core.position import Position
 from bots.core.sizing import all_in_amount
 from bots.tests.core.candles_cast import HOUR, PLAIN, flat_candles, signals
 from exchanges.core.candles import Candles, from_ms
 from exchanges.core.fees import fee_of
 from exchanges.core.orders import Side
+from strategies.core.plan import Scaling
 
 PRICES = [100, 100, 100, 104, 104, 103, 108, 110]
 MADE = flat_candles(PRICES)
@@ -312,3 +315,136 @@ def test_a_fee_that_differs_by_its_rounding_is_the_same() -> None:
     fill = replace(exact.fills[0], fee=exact.fills[0].fee + D("1e-12"))
     (row,) = told([heard(2, "SIGNAL_BUY", order=1)], [replace(exact, fills=(fill,))])
     assert (row.cause, row.effect) == (Cause.SAME, -D("1e-12"))
+
+
+def test_a_candle_seen_late_because_the_exchange_did_not_answer_is_an_outage() -> None:
+    unanswered, late = heard(2, "EXCHANGE_UNAVAILABLE", "HOLD"), heard(2, "DATA_STALE", late=3600)
+    (row,) = told([unanswered, late], signs=at_work())
+    assert (row.cause, row.code, row.facts) == (Cause.OUTAGE, "EXCHANGE_UNAVAILABLE", {})
+
+
+def test_a_candle_seen_late_while_somebody_was_at_work_is_late_data() -> None:
+    (row,) = told([heard(2, "DATA_STALE", late=3600)], signs=at_work())
+    assert (row.cause, row.code, row.why) == (Cause.LATE_DATA, "DATA_STALE", "It says so.")
+    assert row.facts == {"seconds_late": 3600}
+
+
+def test_a_candle_seen_late_after_a_silence_is_an_outage_with_its_stretch() -> None:
+    (row,) = told([heard(2, "DATA_STALE", late=7200)])
+    assert (row.cause, row.code, row.facts) == (Cause.OUTAGE, "DATA_STALE", {"seconds_late": 7200})
+    assert row.why == "Nothing was written down from 02:00:01 to 04:00:01 UTC: nobody was at work."
+
+
+@pytest.mark.parametrize(
+    ("late", "cause", "why"),
+    [
+        (600.0, Cause.LATE_DATA, "The candle was seen late."),
+        (1.0, Cause.UNEXPLAINED, "It saw the same candle and decided: It says so."),
+    ],
+)
+def test_a_further_stake_is_missed_by_a_candle_that_was_seen_late(late: float, cause: Cause, why: str) -> None:
+    held = Position(D(4), D(110), cash=D(-440), opened_at=opened(0) - STEP)
+    staking = replace(tape(), signals=replace(tape().signals, plan=Scaling(2, D(1))))
+    seen = heard(2, "ALREADY_IN_POSITION", "HOLD", late=late)
+    (row,) = told([seen], [], staking, start=Memory(held, stakes=(D(110),)), signs=at_work())
+    assert (row.cause, row.code, row.why, row.live) == (cause, "ALREADY_IN_POSITION", why, None)
+
+
+def test_a_journal_that_was_pruned_cannot_tell_any_more() -> None:
+    (row,) = told(pruned=True)
+    assert (row.cause, row.why) == (
+        Cause.UNEXPLAINED, "The journal of that day was pruned: it cannot tell any more.",
+    )  # fmt: skip
+
+
+def test_a_position_that_a_person_closed_is_manual() -> None:
+    rows = told([heard(2, "SIGNAL_BUY")], [bought(), sold(4.5, 104, "MANUAL_CLOSE")])
+    assert [(row.cause, row.code) for row in rows] == [(Cause.SAME, ""), (Cause.MANUAL, "MANUAL_CLOSE")]
+    assert (rows[1].why, rows[1].replayed) == ("A person asked for the position to be closed.", None)
+
+
+def test_a_position_that_a_person_closed_as_its_stop_was_due_is_manual() -> None:
+    orders = [bought(), sold(4.5, 95, "MANUAL_CLOSE")]
+    lived = Lived(D(1000), Memory(), orders, [*AWAKE, heard(2, "SIGNAL_BUY")], at_work())
+    found = compare(lived, tape(fallen(91.0), stop_loss_pct=D(5)))
+    assert [(row.cause, row.code) for row in found.rows][1:] == [(Cause.MANUAL, "MANUAL_CLOSE")]
+
+
+def test_a_trade_on_a_candle_that_was_corrected_since_is_late_data() -> None:
+    (row,) = told([heard(2, "SIGNAL_BUY", close=D(90))], [order(2, ((3.0, D(104)),))], tape(entry=()))
+    assert (row.cause, row.code, row.replayed) == (Cause.LATE_DATA, "SIGNAL_BUY", None)
+    assert row.why == "The candle closed at 90 when it was seen; stored is 100."
+
+
+def test_a_trade_after_losses_of_days_before_is_denied_to_the_replay() -> None:
+    lost = ClosedTrade(opened(0) - 2 * STEP, opened(0) - STEP, D(-10), Code.SIGNAL_SELL)
+    (row,) = told(
+        [heard(2, "SIGNAL_BUY")], [order(2, ((3.0, D(104)),))], tape(cooldown_seconds=86_400),
+        start=Memory(trades=(lost,)),
+    )  # fmt: skip
+    assert (row.cause, row.code, row.replayed) == (Cause.DENIED, "COOLDOWN", None)
+    assert row.why.endswith("The pause after the last losing trade has not passed.")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "cause", "why"),
+    [
+        (55.0, Cause.LATE_DATA, "rsi was 55.0 when it was seen; of the stored candles it is 30.0."),
+        (30.00000001, Cause.UNEXPLAINED, "It saw the same candle and decided: It says so."),
+    ],
+)
+def test_an_indicator_is_another_one_beyond_its_rounding(recorded: float, cause: Cause, why: str) -> None:
+    known = replace(tape(), signals=replace(tape().signals, indicators={"rsi": np.full(len(MADE), 30.0)}))
+    (row,) = told([heard(2, "NO_SIGNAL", "HOLD", indicators={"rsi": recorded})], [], known)
+    assert (row.cause, row.why) == (cause, why)
+
+
+@pytest.mark.parametrize(
+    ("close", "cause", "why"),
+    [
+        (D(105), Cause.LATE_DATA, "The candle in which it was filled is stored otherwise than it was seen."),
+        (D("104.1"), Cause.PRICE, "Filled 96.1538 bps worse than at the candle's open."),
+    ],
+)
+def test_another_price_is_the_candles_where_it_was_corrected_by_as_much(close: D, cause: Cause, why: str) -> None:
+    awake = [row for row in AWAKE if row.candle != opened(3)]
+    seen = [heard(2, "SIGNAL_BUY"), heard(3, "NO_SIGNAL", "HOLD", close=close)]
+    dearer = whole(order(2), 3.0, all_in_amount(D(1000), D(105), PLAIN), 105)
+    (row,) = compare(Lived(D(1000), Memory(), [dearer], [*awake, *seen]), tape()).rows
+    assert (row.cause, row.why, row.facts["slippage_bps"]) == (cause, why, 96.1538)
+    assert row.facts.get("recorded_close") == (close if cause is Cause.LATE_DATA else None)
+
+
+def test_a_trade_that_the_stored_candle_does_not_ask_for_is_unexplained() -> None:
+    (row,) = told([heard(2, "SIGNAL_BUY")], [order(2, ((3.0, D(104)),))], tape(entry=()))
+    assert (row.cause, row.code, row.replayed) == (Cause.UNEXPLAINED, "SIGNAL_BUY", None)
+    assert row.why == "The stored candle asks for no such trade."
+
+
+def test_a_trade_that_the_exchange_filled_later_is_told_so_though_the_replay_makes_none() -> None:
+    (row,) = told([heard(2, "SIGNAL_BUY")], [order(2, ((4.5, D(104)),))], tape(entry=()))
+    assert (row.cause, row.facts, row.replayed) == (Cause.PARTIAL_FILL, {"seconds_late": 1.0}, None)
+    assert row.why == "The exchange filled the order only later."
+
+
+def test_another_price_is_told_with_the_one_that_was_seen() -> None:
+    dearer = replace(whole(order(2), 3.0, ALL_IN, 105), price=D("104.5"))
+    (row,) = told([heard(2, "SIGNAL_BUY")], [dearer])
+    assert (row.cause, row.facts) == (Cause.PRICE, {"slippage_bps": 96.1538, "price_seen": D("104.5")})
+
+
+def test_a_sell_of_another_amount_that_nothing_explains_is_unexplained() -> None:
+    part = {"id": 2, "side": Side.SELL, "key": "order:2", "code": "SIGNAL_SELL"}
+    rows = told(
+        [heard(2, "SIGNAL_BUY")], [bought(), whole(order(4, **part), 5.0, D(4), 103)], tape(exit_=(4,)),
+    )  # fmt: skip
+    assert [row.cause for row in rows] == [Cause.SAME, Cause.UNEXPLAINED]
+    assert rows[1].why == f"It asked for 4, the replay for {ALL_IN:f}."
+
+
+def test_a_stop_that_sold_at_the_open_of_a_candle_that_buys_again_belongs_to_the_one_before() -> None:
+    again = whole(order(3), 4.02, D("9.5"), 104, id=3, key="order:3")
+    rows = told([heard(2, "SIGNAL_BUY")], [bought(), sold(4.01, 104, "STOP_LOSS"), again], tape(entry=(2, 3)))
+    assert [(row.live.code, row.candle) for row in rows if row.live is not None] == [
+        ("SIGNAL_BUY", opened(2)), ("STOP_LOSS", opened(3)), ("SIGNAL_BUY", opened(3)),
+    ]  # fmt: skip

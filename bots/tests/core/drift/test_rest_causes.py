@@ -1,7 +1,7 @@
 """Why an order that rests came to another end than the replay's, one cause at a time."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
 
@@ -14,7 +14,8 @@ from bots.core.drift.state import Rests
 from bots.core.drift.terms import Cause, Heard, Lived, LiveFill, LiveOrder, Memory
 from bots.core.limits import EntryType
 from bots.core.position import Position
-from bots.tests.core.candles_cast import candles, signals
+from bots.core.sizing import all_in_amount
+from bots.tests.core.candles_cast import PLAIN, candles, signals
 from bots.tests.core.drift.test_causes import MADE, at_work, heard, opened, order, tape
 from exchanges.core.fees import fee_of
 from exchanges.core.orders import Side
@@ -108,12 +109,26 @@ def filled(base: LiveOrder, hours: float, amount: D, price: int) -> LiveOrder:
     return replace(base, fills=(*base.fills, fill), filled=base.filled + amount)
 
 
+#: The orders of a grid that does as its replay, with half of the money in each line.
+SHARE = all_in_amount(D(500), D(95), PLAIN)
+LOW = line(0, Side.BUY, 1, 90, amount=all_in_amount(D(500), D(90), PLAIN))
+HIGH = line(1, Side.BUY, 1, 95, amount=SHARE)
+SELL = line(1, Side.SELL, 3, 100, id=5, amount=SHARE)
+SOLD = filled(SELL, 4.5, SHARE, 100)
+SOLD_LATER = replace(SOLD, candle=opened(3), planned_at=opened(4))
+
+
 def of_grid(*orders: LiveOrder, start: Memory | None = None) -> list[Any]:
     asked = replace(tape(FALL), signals=replace(signals(len(FALL)), plan=LINES))
     found = compare(Lived(D(1000), start or Memory(), orders, [], at_work()), asked)
     assert found.remainder == 0
     assert found.difference == sum(row.effect for row in found.rows)
     return list(found.rows)
+
+
+def told(rows: list[Any]) -> list[tuple[Any, ...]]:
+    """The cause of each, and how much the run and the replay traded."""
+    return [(row.cause, *(leg and (leg.side, leg.amount) for leg in (row.live, row.replayed))) for row in rows]
 
 
 def test_a_line_that_was_filled_in_parts_is_one_trade() -> None:
@@ -144,3 +159,57 @@ def test_an_entry_of_before_the_day_that_was_called_back_is_told() -> None:
     assert row.replayed is not None
     assert row.replayed.price == 95
     assert len(MADE) == 8
+
+
+def test_a_line_that_was_filled_below_the_stored_range_is_late_data() -> None:
+    rows = of_grid(filled(LOW, 2.5, LOW.amount, 90), filled(HIGH, 2.2, SHARE, 95))
+    deep = next(row for row in rows if row.live is not None and row.live.leg == "grid:0")
+    assert (deep.cause, deep.code, deep.replayed) == (Cause.LATE_DATA, "SIGNAL_BUY", None)
+    assert (deep.why, deep.facts["low"]) == ("Its price, 90, is not in the stored candle.", 94)
+
+
+@pytest.mark.parametrize(("signs", "cause"), [(at_work(), Cause.LATE_DATA), ([], Cause.OUTAGE)])
+def test_an_entry_that_was_filled_after_its_time_was_called_back_late(signs: list[datetime], cause: Cause) -> None:
+    made = tape(FALL, entry=(), entry_type=EntryType.LIMIT, limit_offset_pct=D(1), limit_timeout_seconds=7200)
+    entry = resting(limit=D(95), planned_at=opened(0) - timedelta(hours=1), candle=None, rest_until=opened(1))
+    lived = Lived(D(1000), Memory(resting=(entry,)), [filled(entry, 2.5, D(9), 95)], [], signs)
+    (row,) = compare(lived, made).rows
+    assert (row.cause, row.replayed) == (cause, None)
+    assert row.why == "It rested longer than it was to: it was called back late."
+
+
+def test_a_sell_and_a_buy_at_one_place_are_each_compared_with_their_own_line() -> None:
+    late = replace(LOW, candle=opened(2), planned_at=opened(3))
+    rows = of_grid(late, filled(HIGH, 2.2, SHARE, 95), SOLD)
+    assert told(rows) == [
+        (Cause.SAME, (Side.BUY, SHARE), (Side.BUY, SHARE)), (Cause.SAME, (Side.SELL, SHARE), (Side.SELL, SHARE)),
+    ]  # fmt: skip
+    assert [row.effect for row in rows] == [0, 0]
+
+
+def test_a_line_that_the_exchange_filled_a_candle_later_is_one_trade() -> None:
+    rows = of_grid(LOW, filled(HIGH, 3.5, SHARE, 95), SOLD_LATER)
+    assert told(rows) == [
+        (Cause.PARTIAL_FILL, (Side.BUY, SHARE), (Side.BUY, SHARE)),
+        (Cause.SAME, (Side.SELL, SHARE), (Side.SELL, SHARE)),
+    ]
+    assert rows[0].why == "The candle reached its limit, and the exchange did not fill it, or not all of it, then."
+
+
+def test_a_line_that_was_filled_over_two_candles_is_told_with_what_came_first() -> None:
+    rows = of_grid(LOW, filled(filled(HIGH, 2.2, D(2), 95), 3.4, SHARE - 2, 95), SOLD_LATER)
+    assert told(rows) == [
+        (Cause.PARTIAL_FILL, (Side.BUY, SHARE), (Side.BUY, SHARE)),
+        (Cause.SAME, (Side.SELL, SHARE), (Side.SELL, SHARE)),
+    ]
+    assert rows[0].why == f"Of {SHARE} only 2 were filled."
+
+
+def test_a_line_that_todays_limits_forbid_is_denied_to_the_replay() -> None:
+    asked = replace(tape(FALL, max_position_notional=D(10)), signals=replace(signals(len(FALL)), plan=LINES))
+    at_once = filled(line(1, Side.BUY, 1, 101), 1.0, D(5), 99)
+    bought = compare(Lived(D(1000), Memory(), [at_once], [], at_work()), asked).rows[0]
+    assert (bought.cause, bought.code, bought.replayed) == (Cause.DENIED, "MAX_EXPOSURE_SYMBOL", None)
+    assert bought.why == (
+        "The replay is denied it under the limits as they are now: The position would be larger than allowed."
+    )

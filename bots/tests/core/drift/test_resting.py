@@ -17,9 +17,9 @@ from bots.core.drift.state import DECIDED, MET, REACHED, Act, Place, Rests
 from bots.core.drift.terms import Cause, Drift, Lived, LiveFill, LiveOrder, Memory, Tape
 from bots.core.drift.walk import Step
 from bots.core.intent import line_of
-from bots.core.limits import EntryType
+from bots.core.limits import EntryType, Limits
 from bots.core.position import FillFact, Position, fold
-from bots.tests.core.candles_cast import PLAIN, STRICT, flat_candles, limits, signals, walks
+from bots.tests.core.candles_cast import PLAIN, STRICT, candles, flat_candles, limits, signals, walks
 from bots.tests.core.drift.test_comparison import CAPITAL, of_one_day, tape
 from bots.tests.core.test_grid import limits as grid_limits
 from bots.tests.core.test_grid import worked
@@ -236,3 +236,66 @@ def test_an_exit_that_is_worth_less_than_the_least_order_is_left_alone() -> None
     walk = _walk(asked, CAPITAL, CAPITAL)
     held = replace(walk.begin(Memory()), position=Position(D(5), D(100), opened_at=walk.time(0)))
     assert walk.asks(held, 2) == []
+
+
+def unchanged(asked: Tape) -> list[tuple[Any, ...]]:
+    """What was filled on a day that went as its replay, of which the report tells no difference."""
+    orders = lived_by(asked)
+    found = checked(compare(Lived(CAPITAL, Memory(), orders, []), asked), asked, orders)
+    assert {row.cause for row in found.rows} == {Cause.SAME}
+    assert found.difference == 0
+    return [(at, side, price) for at, side, price, *_ in facts_of(steps_of(asked))]
+
+
+PATIENT = Limits(entry_type=EntryType.LIMIT, limit_offset_pct=D(1), limit_timeout_seconds=7200, stop_loss_pct=D(5))
+
+
+def test_an_entry_that_rested_and_its_stop_in_the_same_candle_have_no_drift() -> None:
+    rows = [(100, 100, 100, 100), (100, 100, 98, 99), (99, 99, 93, 93), (93, 93, 93, 93), (93, 93, 85, 90),
+            (90, 90, 90, 90)]  # fmt: skip
+    asked = tape((candles(rows), signals(6, entry=[0, 3])), limits=PATIENT)
+    assert unchanged(asked) == [
+        (1, Side.BUY, D(99)),
+        (2, Side.SELL, D("94.05")),
+        (4, Side.BUY, D("92.07")),
+        (4, Side.SELL, D("87.4665")),
+    ]
+
+
+def test_an_entry_whose_time_is_over_before_the_price_comes_is_never_filled() -> None:
+    rows = [(100, 100, 100, 100), (100, 100, 100, 100), (100, 100, 100, 100), (100, 100, 98, 98), (98, 98, 98, 98)]
+    asked = tape((candles(rows), signals(5, entry=[0])), limits=PATIENT)
+    assert steps_of(asked)[-1].state.resting["entry"].until == 3
+    assert facts_of(steps_of(asked)) == []
+
+
+def test_a_day_of_entries_that_the_protections_forbid_has_no_drift() -> None:
+    # Bought at 100 and 80, sold at 80 and 60: a third buy is denied by how far the peak of all closes is away.
+    made = flat_candles([100, 100, 120, 80, 80, 60, 60, 60])
+    forbidding = Limits(max_drawdown_pct=D(40), max_orders_per_minute=1)
+    asked = tape((made, signals(8, entry=[0, 3, 5], exit_=[2, 4])), limits=forbidding)
+    assert unchanged(asked) == [
+        (1, Side.BUY, D(100)), (3, Side.SELL, D(80)), (4, Side.BUY, D(80)), (5, Side.SELL, D(60)),
+    ]  # fmt: skip
+
+
+def test_a_target_that_is_nearly_touched_and_then_reached_has_no_drift() -> None:
+    rows = [(100, 100, 100, 100), (100, 104.99, 100, 100), (100, 106, 100, 100), (100, 100, 100, 100)]
+    asked = tape((candles(rows), signals(4, entry=[0])), limits=Limits(take_profit_pct=D(5)))
+    assert unchanged(asked) == [(1, Side.BUY, D(100)), (2, Side.SELL, D(105))]
+
+
+def test_a_trailing_stop_rises_with_the_highs_before_its_candle_alone() -> None:
+    # The high of candle 2 would lift the stop over its low; whether it came before the low, nobody knows.
+    rows = [(100, 100, 100, 100), (100, 100, 100, 100), (100, 120, 99, 119), (119, 119, 110, 110), (110,) * 4]
+    asked = tape((candles(rows), signals(5, entry=[0])), limits=Limits(trailing_stop_pct=D(5)))
+    assert unchanged(asked) == [(1, Side.BUY, D(100)), (3, Side.SELL, D(114))]
+
+
+def test_a_grid_that_leaves_its_range_and_comes_back_has_no_drift() -> None:
+    made = candles([(99, 99, 99, 99), (99, 99, 89, 89), (88, 88, 80, 80), (79, 79, 79, 79), (96, 96, 96, 96),
+                    (96, 96, 94, 96), (96, 101, 96, 101)])  # fmt: skip
+    opinions = replace(signals(7, exit_=[2], ready=[0, 1, 2, 4, 5, 6]), plan=Grid((D(90), D(95), D(100))))
+    assert unchanged(tape((made, opinions))) == [
+        (1, Side.BUY, D(95)), (1, Side.BUY, D(90)), (3, Side.SELL, D(79)), (5, Side.BUY, D(95)), (6, Side.SELL, D(100)),
+    ]  # fmt: skip
