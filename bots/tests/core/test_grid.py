@@ -240,3 +240,44 @@ def test_what_no_line_bought_is_in_no_lot():
     wish = OrderIntent(Purpose.ENTRY, Side.BUY, OrderType.LIMIT, D(1), D(100), limit_price=D(100))
     books.filled(Resting(wish, 1), Execution(D(1), D(100), D(0), "USDT", AT), 1)
     assert (books.position.amount, books.lots, books.bought) == (D(1), {}, {})
+
+
+def test_an_exit_that_is_worth_too_little_at_the_open_leaves_what_is_held_and_what_rests():
+    # The coin that was bought at 70 is worth an order at that close, but none at the next open.
+    made = flat_candles([99, 99, 70, 50, 101, 101])
+    opinions = replace(signals(6, exit_=[2]), plan=Grid((D(95), D(100))))
+    asked = terms(100, replace(FREE, min_notional=D(60)))
+    outcome = engine.run(made, opinions, asked)
+    assert outcome == replay(made, opinions, asked)
+    assert [(fill.candle, fill.side, fill.price) for fill in outcome.fills] == [
+        (2, Side.BUY, D(70)),
+        (4, Side.SELL, D(101)),
+    ]
+    assert outcome.denied == []
+
+
+def test_a_candle_before_the_strategy_is_ready_places_nothing():
+    opinions = replace(signals(5, ready=[2, 3, 4]), plan=NINES)
+    made = flat_candles([99, 99, 94, 99, 94])
+    outcome = engine.run(made, opinions, terms(300, FREE))
+    assert outcome == replay(made, opinions, terms(300, FREE))
+    assert [(fill.candle, fill.price) for fill in outcome.fills] == [(4, D(94))]
+
+
+def test_lines_met_inside_one_candle_and_at_the_next_open_are_each_filled_there():
+    made = candles([(99, 99, 99, 99), (99, 99, 94, 94), (89, 89, 89, 89), (89, 89, 89, 89)])
+    opinions = replace(signals(4), plan=NINES)
+    outcome = engine.run(made, opinions, terms(300, FREE))
+    assert outcome == replay(made, opinions, terms(300, FREE))
+    assert [(fill.candle, fill.price) for fill in outcome.fills] == [(1, D(95)), (2, D(89))]
+
+
+def test_after_a_refused_buy_no_other_is_asked_for():
+    asked = []
+
+    def refused(wish):
+        asked.append(wish.leg)
+        return True
+
+    assert list(grid.until_refused(grid.wanted(NINES.lines, flat(price=D(97))), refused)) == []
+    assert asked == ["grid:1"]
