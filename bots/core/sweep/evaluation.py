@@ -11,10 +11,10 @@ from bots.core.backtest.terms import Terms
 from bots.core.limits import Limits, parse_limits
 from bots.core.performance import Stats, measure
 from bots.core.sweep import exact
+from bots.core.sweep.events import Events, events_of
 from bots.core.sweep.kernel import Kernel, Path
 from bots.core.sweep.plan import PREFIX, ParameterSet, SweepError, SweepPlan
 from bots.core.sweep.scores import TOGETHER, Scores, joined, scores
-from bots.core.sweep.signals import Events, events_of
 from exchanges.core.candles import Candles
 from strategies.core.errors import ParameterError
 from strategies.core.parameters import Value

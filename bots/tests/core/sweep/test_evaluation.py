@@ -8,11 +8,11 @@ import pytest
 from bots.core.backtest.terms import Terms
 from bots.core.limits import Limits
 from bots.core.sweep.evaluation import evaluate, folds_of, sets_of, verify
+from bots.core.sweep.events import events_of
 from bots.core.sweep.kernel import Kernel
 from bots.core.sweep.plan import SweepError, SweepPlan, parse_plan
 from bots.core.sweep.ranking import caveats_of, deflated_sharpe, expected_maximum, ranked, table, walked
 from bots.core.sweep.scores import COLUMNS, Scores, scores
-from bots.core.sweep.signals import events_of
 from bots.tests.core.candles_cast import PLAIN, terms
 from strategies.core.strategy import BaseStrategy, StrategyRegistry
 from strategies.library.registry import load_shipped
