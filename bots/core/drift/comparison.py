@@ -105,13 +105,14 @@ class _Comparison:
         doing, ended = _halves(group)
         for atom in ended:
             if _followed(atom, doing):
-                state = self._ended(state, place, atom)
+                # The replay, too, may put another in its place here and now.
+                state = self._ended(state, place, atom, since=place)
         pairs = [(act, self._taken(act, doing)) for act in self.walk.acts(state, place)]
         state = self._through(state, place, pairs)
         for atom in doing:
             state = self._done(state, place, atom)
         for atom in ended:
-            state = self._ended(state, place, atom)
+            state = self._ended(state, place, atom, since=after(place))
         return state
 
     def _taken(self, act: Act, atoms: list[Atom]) -> Atom | None:
@@ -144,9 +145,9 @@ class _Comparison:
                 self._pair(base, place, act, atom)
         return now
 
-    def _value(self, found: Found, state: State, place: Place) -> None:
-        """What the day's end is now, and by how much that is another one than before."""
-        ended = self.walk.final(state, after(place))
+    def _value(self, found: Found, state: State, since: Place) -> None:
+        """What the day's end is if the replay goes on from there, and by how much that is another one than before."""
+        ended = self.walk.final(state, since)
         self.valued += ended != self.expected
         found.effect += ended - self.expected
         self.expected = ended
@@ -156,7 +157,7 @@ class _Comparison:
         now, expected = self.walk.apply(base, place, atom.deed), self.expected
         same = now == self.walk.apply(base, place, act.deed)
         if not same:
-            self._value(found, now, place)
+            self._value(found, now, after(place))
         if found.told is None and (found.split is None or found.split.finding.cause is Cause.SAME):
             self._judge(found, place, base, act, atom, expected, same=same)
         if found.act is None or found.act.fact is None:
@@ -180,10 +181,10 @@ class _Comparison:
         again = self._still_open(found)
         if again is not None:
             # The same, a candle later: it is still not carried out.
-            self._value(again, found.before, place)
+            self._value(again, found.before, after(place))
             again.repeated, again.last = again.repeated + 1, place[0]
             return
-        self._value(found, found.before, place)
+        self._value(found, found.before, after(place))
         assert act is not None  # noqa: S101 - it is the replay's.
         if act.fact is not None or found.effect:
             self.found.append(found)
@@ -212,12 +213,12 @@ class _Comparison:
             if atom.waited:
                 over = atom.order.leg not in state.resting or not state.resting[atom.order.leg].stands(place)
                 found.told = self.rests.reached(atom.order, atom.fills[0].price, place[0], over=over)
-        self._value(found, now, place)
+        self._value(found, now, after(place))
         self._remember(found, atom)
         return now
 
-    def _ended(self, state: State, place: Place, atom: Atom) -> State:
-        """The run's order waits no longer, the replay's would."""
+    def _ended(self, state: State, place: Place, atom: Atom, since: Place) -> State:
+        """The run's order waits no longer, the replay's would; ``since`` there it goes on without."""
         order, ours = atom.order, state.resting.get(atom.order.leg)
         standing = self.standing.get(order.leg)
         if ours is None or not ours.stands(after(place)) or standing is None or standing.id != order.id:
@@ -226,9 +227,9 @@ class _Comparison:
         found = self.by_order.get(order.id) or Found(
             place, state, replays=False, told=self.rests.ended(order), order=order
         )
-        self._value(found, now, place)
+        self._value(found, now, since)
         if found.act is None and found.effect:
-            found.act = self.walk.coming(state, after(place), order.leg)
+            found.act = self.walk.coming(state, since, order.leg)
         if found.effect and found not in self.found:
             self.found.append(found)
         return now

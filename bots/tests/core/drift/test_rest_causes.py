@@ -205,6 +205,19 @@ def test_a_line_that_was_filled_over_two_candles_is_told_with_what_came_first() 
     assert rows[0].why == f"Of {SHARE} only 2 were filled."
 
 
+def test_an_order_that_the_replay_puts_in_the_place_of_a_lost_one_makes_no_difference() -> None:
+    lost = replace(HIGH, ended_at=opened(2), state="CANCELED", why="the exchange ended it")
+    anew = filled(replace(HIGH, id=7, candle=opened(1), planned_at=opened(2)), 2.2, SHARE, 95)
+    again = replace(HIGH, id=9, candle=opened(4), planned_at=opened(5))
+    for orders in ((LOW, lost, anew, SOLD), (LOW, lost, anew, SOLD, again)):
+        rows = of_grid(*orders)
+        assert [(row.cause, row.effect) for row in rows] == [(Cause.SAME, 0), (Cause.SAME, 0)]
+        assert told(rows) == [
+            (Cause.SAME, (Side.BUY, SHARE), (Side.BUY, SHARE)),
+            (Cause.SAME, (Side.SELL, SHARE), (Side.SELL, SHARE)),
+        ]
+
+
 def test_a_line_that_todays_limits_forbid_is_denied_to_the_replay() -> None:
     asked = replace(tape(FALL, max_position_notional=D(10)), signals=replace(signals(len(FALL)), plan=LINES))
     at_once = filled(line(1, Side.BUY, 1, 101), 1.0, D(5), 99)
