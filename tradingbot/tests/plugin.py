@@ -6,10 +6,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import coverage
 import hypothesis
 import pytest
 
@@ -19,16 +17,6 @@ from tradingbot.tests.places import PROJECT
 VARIABLES = re.findall(r"(?m)^#([A-Z_]+)=", (PROJECT / ".env.example").read_text(encoding="utf-8"))
 # Not parts of the machine that .ci/run could install: data outside the checkout, container engines, advisories.
 ALLOWED_SKIP = re.compile(r"recorded \w+ are not here|no container engine|no advisory service")
-# Coverage is asked of the pure cores alone, and what runs on a database takes two or three times as long under it:
-# these tests run without, unless they need no database.
-UNMEASURED = re.compile(
-    r"(accounts|tradingbot)/"
-    r"|bots/tests/(views/|test_(admin|api_|capital|case|commands|downloads|limit_faces|money|switch_faces"
-    r"|paper_equals_backtest|paper_equals_scaled))"
-    r"|exchanges/tests/(?!adapters/test_paper|test_candle_)"
-    r"|strategies/tests/(?!test_rule)"
-)
-DATABASE = {"db", "transactional_db", "live_server"}
 POSTGRES = "TEST_POSTGRES_URL"
 servers = contextlib.ExitStack()
 
@@ -98,32 +86,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """A test marked `postgres` runs on PostgreSQL: in that run, or in any run if it asks for its own server."""
     if config.getoption("db") == "postgres":
         return
-    away = [item for item in items if item.get_closest_marker("postgres") and "postgres_url" not in _fixtures(item)]
+    away = [
+        item
+        for item in items
+        if item.get_closest_marker("postgres") and "postgres_url" not in getattr(item, "fixturenames", [])
+    ]
     config.hook.pytest_deselected(items=away)
     items[:] = [item for item in items if item not in away]
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    stopped: list[coverage.Coverage] = []
-    # A parallel worker has two of them, one inside the other.
-    while not is_measured(item) and (running := coverage.Coverage.current()) is not None:
-        running.stop()
-        stopped.append(running)
-    try:
-        return (yield)
-    finally:
-        for each in reversed(stopped):
-            each.start()
-
-
-def is_measured(item: pytest.Item) -> bool:
-    with_database = item.get_closest_marker("django_db") or DATABASE.intersection(_fixtures(item))
-    return not with_database or UNMEASURED.match(item.nodeid) is None
-
-
-def _fixtures(item: pytest.Item) -> list[str]:
-    return list(getattr(item, "fixturenames", []))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,7 +2,7 @@
 
 import os
 import socket
-import sys
+import tomllib
 
 import psycopg
 import pytest
@@ -10,8 +10,8 @@ import redis
 from django.conf import settings
 
 from tradingbot.tests.network import NetworkForbiddenError, is_local
-from tradingbot.tests.places import NO_DATA
-from tradingbot.tests.plugin import ALLOWED_SKIP, is_measured
+from tradingbot.tests.places import NO_DATA, PROJECT
+from tradingbot.tests.plugin import ALLOWED_SKIP
 
 
 def test_configuration_from_outside_does_not_reach_the_tests():
@@ -70,16 +70,7 @@ def test_chromium_is_an_executable(chromium):
     assert os.access(chromium, os.X_OK)
 
 
-def test_a_test_without_a_database_is_measured(request):
-    assert is_measured(request.node)
-
-
-@pytest.mark.django_db
-def test_a_test_with_a_database_runs_unmeasured(request):
-    assert not is_measured(request.node)
-    assert sys.gettrace() is None
-
-
-def test_a_test_whose_fixture_asks_for_the_database_runs_unmeasured(request, db):
-    assert not is_measured(request.node)
-    assert sys.gettrace() is None
+def test_coverage_is_asked_of_every_core():
+    tools = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    cores = [str(core.relative_to(PROJECT)) for core in PROJECT.glob("*/core")]
+    assert sorted(tools["coverage"]["run"]["source"]) == sorted(cores)
