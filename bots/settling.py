@@ -1,9 +1,11 @@
 """Settles every order that is not final, and compares every account with its exchange, account by account."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 
 from bots import connect, orders, reconcile
@@ -12,6 +14,8 @@ from bots.models import BotRun, Order, TradingAccount
 from bots.reconcile import Settled
 from exchanges.core.errors import ExchangeFault, RateLimited
 from exchanges.core.port import Exchange
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -99,4 +103,10 @@ def _each(
             if isinstance(fault, RateLimited):
                 orders.stay_away(account.pk, fault)
             faults.append(f"account {account.pk}: {fault.code}: {fault.detail}")
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            # One account's trouble, such as a market that its exchange no longer lists, never stops the next one's.
+            log.exception("account %s could not be gone through", account.pk)
+            faults.append(f"account {account.pk}: {type(error).__name__}")
     return count

@@ -1,12 +1,16 @@
 """Every account is settled and compared on its own; a ban is honoured and one fault stops nobody else."""
 
+from datetime import datetime
+
 import pytest
 
-from bots import connect, settling
+from bots import connect, reconcile, settling
 from bots.core.order_state import OrderState
 from bots.models import BotRun, Incident, Order, TradingAccount
 from bots.tests.desk import Desk, after
-from exchanges.core.errors import KeyInvalid, RateLimited
+from exchanges.core.errors import KeyInvalid, RateLimited, UnknownSymbol
+from exchanges.core.port import Exchange
+from exchanges.models import SimulatedWallet
 
 
 def in_doubt(desk: Desk) -> Order:
@@ -60,6 +64,28 @@ def test_an_account_that_cannot_be_opened_is_told(desk: Desk, monkeypatch: pytes
     monkeypatch.setattr(connect, "open_account", broken)
     report = settling.settle_all(after(1), "test")
     assert report.faults == [f"account {desk.run.account_id}: KEY_INVALID: The key was deleted."]
+
+
+def test_a_market_that_is_listed_no_more_never_stops_the_next_account(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    wallet = SimulatedWallet.objects.create(exchange="demo", quote="USDT", deposit=1, created_at=after(0))
+    other = TradingAccount.objects.create(owner=desk.run.user, mode="paper", exchange="demo", wallet=wallet)
+    seen: list[int] = []
+
+    def compare(account: TradingAccount, exchange: Exchange, actor: str, at: datetime) -> reconcile.Reconciled:
+        seen.append(account.pk)
+        if account.pk == desk.run.account_id:
+            raise UnknownSymbol("binance lists no 'BTC/USDT'.")
+        return reconcile.Reconciled()
+
+    run = BotRun.objects.get(pk=desk.run.pk)
+    run.pk, run._state.adding, run.mode, run.key, run.account = None, True, "paper", None, other
+    run.save()
+    monkeypatch.setattr(reconcile, "reconcile_account", compare)
+    report = settling.reconcile_all(after(1), "test")
+    assert report.faults == [f"account {desk.run.account_id}: UnknownSymbol"]
+    assert seen == [desk.run.account_id, other.pk]
 
 
 def test_a_clean_account_is_compared_without_a_word(desk: Desk) -> None:
