@@ -1,8 +1,10 @@
 """Between candles: protections on the latest price, exits that failed, stops that wait, entries to call back."""
 
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
 from bots import acting, connect, lifecycle, retries, stops
@@ -22,6 +24,8 @@ from exchanges.core.errors import ExchangeFault, UnknownSymbol
 from exchanges.core.market import Market
 from exchanges.core.orders import Quote
 from strategies.core.signals import Action
+
+log = logging.getLogger(__name__)
 
 #: Wishes to sell that are told as what they are, however often they were denied.
 PROTECTING = frozenset({Code.STOP_LOSS, Code.BREAK_EVEN, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE})
@@ -74,7 +78,7 @@ def _watch_all(active: BotRunQuerySet, report: WatchReport, at: datetime) -> Non
         if name not in prices:
             prices[name] = _price(run, report, at)
         if (found := prices[name]) is not None:
-            _watch(run, *found, report, moment.of(run.mode))
+            _watch_one(run, *found, report, moment.of(run.mode))
 
 
 def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quote] | None:
@@ -83,6 +87,17 @@ def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quot
     except (ExchangeFault, UnknownSymbol) as trouble:
         report.faults.append(f"{run.exchange} {run.symbol}: {trouble}")
         return None
+
+
+def _watch_one(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: datetime) -> None:
+    """One run's trouble never stops the others: theirs may be stops."""
+    try:
+        _watch(run, market, quote, report, at)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        log.exception("run %s could not be watched", run.pk)
+        report.faults.append(f"run {run.pk}: {type(error).__name__}")
 
 
 def _watch(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: datetime) -> None:
@@ -199,5 +214,5 @@ def _call_back_entries(report: WatchReport, at: datetime) -> None:
 def _call_back(order: Order, why: str, report: WatchReport, at: datetime) -> None:
     try:
         acting.call_back(order, connect.open_account(order.account, at), why, acting.worker_name(), at)
-    except ExchangeFault as fault:
-        report.faults.append(f"order {order.pk}: {fault.detail}")
+    except (ExchangeFault, UnknownSymbol) as trouble:
+        report.faults.append(f"order {order.pk}: {trouble}")

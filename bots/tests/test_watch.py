@@ -11,6 +11,7 @@ from bots import gates, rounds, watch
 from bots.core.codes import Code
 from bots.models import BotRun, Decision, GateState, Level, Order, Status, TradeLog
 from bots.testing import START, Stage, scripted_candles, staged, start_run
+from exchanges.core.errors import UnknownSymbol
 
 
 def play(stage: Stage, last: int, first: int = 0) -> None:
@@ -163,3 +164,35 @@ def test_a_market_without_a_price_leaves_the_run_alone(alice: User, stage: Stage
     report = watch.watch_positions(stage.closes(5))
     assert len(report.faults) == 1
     assert sold(run) == []
+
+
+def test_one_run_that_cannot_be_watched_never_stops_the_others(
+    alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with staged(Stage(scripted_candles([0, 1, 0, 0, 0], [100, 100, 100, 100, 90])), monkeypatch.setattr) as stage:
+        broken, sound = (start_run(alice, limits={"stop_loss_pct": "5"}) for _ in range(2))
+        play(stage, 2)
+        BotRun.objects.filter(pk=broken.pk).update(limits={"of": "another version"})
+        report = watch.watch_positions(stage.closes(3))
+    assert report.faults == [f"run {broken.pk}: LimitError"]
+    assert list(Order.objects.filter(side="sell").values_list("run_id", flat=True)) == [sound.pk]
+
+
+def test_an_order_of_a_market_that_is_listed_no_more_never_stops_the_call_of_others(
+    alice: User, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (start_run(alice, limits=RESTING) for _ in range(2))
+    play(stage, 3)
+    call_back, called = watch.acting.call_back, []
+
+    def unlisted(order: Order, *args: object) -> None:
+        called.append(order.run_id)
+        if order.run_id == first.pk:
+            raise UnknownSymbol("demo lists no 'BTC/USDT'.")
+        call_back(order, *args)
+
+    monkeypatch.setattr(watch.acting, "call_back", unlisted)
+    gates.switch(Level.USER, alice.pk, "reduce", "drill", stage.closes(3), CONSOLE)
+    report = watch.watch_positions(stage.closes(3))
+    assert called == [first.pk, second.pk]
+    assert report.faults == [f"order {first.orders.get().pk}: demo lists no 'BTC/USDT'."]
