@@ -272,6 +272,10 @@ def _wait(runs: Sequence[BotRun], key: MarketKey, trouble: Exception, at: dateti
 
 
 def _break(run: BotRun, why: str) -> str:
-    """A run whose strategy cannot be built any more says so and stops deciding; its position stays."""
-    BotRun.objects.filter(pk=run.pk).update(status=Status.ERROR, status_reason=why[:300])
+    """A run whose strategy cannot be built any more says so and stops deciding; its position stays.
+
+    One that was asked to stop goes on with that, and one that has stopped stays so: neither needs its strategy.
+    """
+    deciding = BotRun.objects.filter(pk=run.pk, status__in=(Status.STARTING, Status.RUNNING, Status.PAUSED))
+    deciding.update(status=Status.ERROR, status_reason=why[:300])
     return f"run {run.pk}: {why}"

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 import bots.connect
 from accounts.audit import CONSOLE
 from accounts.models import User
-from bots import acting, arming, orders, rounds, tick
+from bots import acting, arming, lifecycle, orders, rounds, tick, watch
 from bots.core.codes import Code
 from bots.models import BotRun, Decision, Fill, Order, RunPosition, Status, TradeLog, TradingAccount
 from bots.testing import Stage, scripted_candles, start_run
@@ -136,6 +136,20 @@ def test_a_run_whose_strategy_is_gone_errs_and_the_others_go_on(alice: User, sta
     assert (broken.status, "unknown" in broken.status_reason) == (Status.ERROR, True)
     assert codes(sound) == [Code.NO_SIGNAL]
     assert len(report.faults) == 1
+
+
+def test_a_stop_goes_on_although_the_strategy_is_gone(alice: User, stage: Stage) -> None:
+    run = start_run(alice)
+    tick_through(stage, 0, 3)
+    BotRun.objects.filter(pk=run.pk).update(params={"unknown": 1})
+    tick.tick_due(stage.closes(4))
+    run = lifecycle.stop(BotRun.objects.get(), "close", stage.closes(4), CONSOLE)
+    tick.tick_due(stage.closes(5))
+    run.refresh_from_db()
+    assert (run.status, run.held > 0) == (Status.STOPPING, True)
+    watch.watch_positions(stage.closes(5))
+    run.refresh_from_db()
+    assert (run.status, run.held) == (Status.STOPPED, 0)
 
 
 def test_two_workers_on_one_run_place_one_order(alice: User, stage: Stage) -> None:
