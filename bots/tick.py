@@ -28,6 +28,7 @@ BACKLOG = 200
 RETRY = timedelta(seconds=2)
 #: An entry on a candle that is not the last one is still acted on this long after its close.
 LATE = timedelta(seconds=5)
+Voices = dict[tuple[int, str], Voice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,28 @@ def tick_market(key: MarketKey, at: datetime, moment: Moment | None = None) -> T
     if not len(candles):
         report.faults.append(_wait(runs, key, ExchangeFault("no closed candle yet"), at))
         return report
-    voices = {name: Voice(strategy, strategy.signals(candles), candles) for name, strategy in built.items()}
+    voices = _voices(built, candles, report)
+    runs = [run for run in runs if opinions.voice_key(run) in voices]
     stale = market_data.stale(candles, key.timeframe, at)
     _decide_all(runs, voices, candles, market, stale, report, moment)
     return report
 
 
+def _voices(built: opinions.Built, candles: Candles, report: TickReport) -> Voices:
+    """A strategy that stumbles over these candles silences its own runs and nobody else's."""
+    voices: Voices = {}
+    for name, strategy in built.items():
+        try:
+            voices[name] = Voice(strategy, strategy.signals(candles), candles)
+        except Exception as error:
+            log.exception("%r has no opinion on these candles", strategy)
+            report.faults.append(f"{strategy!r}: {type(error).__name__}")
+    return voices
+
+
 def _decide_all(
     runs: Sequence[BotRun],
-    voices: dict[tuple[int, str], Voice],
+    voices: Voices,
     candles: Candles,
     market: Market,
     stale: bool,

@@ -20,6 +20,7 @@ from exchanges import market_data
 from exchanges.core.orders import Quote
 from exchanges.models import ExchangeKey
 from exchanges.testing import FakeExchange
+from strategies.core.strategy import StrategyRegistry
 
 KEY = MarketKey("demo", "BTC/USDT", "1m")
 
@@ -205,6 +206,16 @@ def test_one_run_s_trouble_never_stops_the_others(
     report = tick.tick_due(stage.closes(3))
     assert report.faults == [f"run {broken.pk}: ZeroDivisionError"]
     assert list(Order.objects.values_list("run_id", flat=True)) == [sound.pk]
+
+
+def test_a_strategy_that_stumbles_silences_its_own_runs_only(
+    alice: User, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stumbling, sound = start_run(alice, strategy="rsi_cross"), start_run(alice)
+    monkeypatch.setattr(StrategyRegistry.get("rsi_cross"), "signals", lambda self, candles: 1 / 0)
+    report = tick.tick_due(stage.closes(0))
+    assert [fault.split("(")[0] for fault in report.faults] == ["RSICrossStrategy"]
+    assert (codes(stumbling), codes(sound)) == ([], [Code.NO_SIGNAL])
 
 
 class SlowExchange(FakeExchange):
