@@ -276,9 +276,9 @@ def stop(run: BotRun, on_open_position: str, at: datetime, actor: Actor) -> BotR
 @transaction.atomic
 def finish_stop(run: BotRun, at: datetime) -> bool:
     """STOPPED, its money released, once nothing is in flight; planned orders that were never sent simply expire."""
-    # What was booked since the caller looked may have to be sold first.
-    held = BotRun.objects.select_for_update(of=("self",), no_key=True).values_list("held", flat=True).get(pk=run.pk)
-    if run.orders.live().exists() or held != run.held:
+    # What was booked, or asked for, since the caller looked may have to be sold first.
+    now = BotRun.objects.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
+    if run.orders.live().exists() or (now.held, now.close_requested) != (run.held, run.close_requested):
         return False
     run.status, run.stopped_at, run.status_reason = Status.STOPPED, at, ""
     run.save(update_fields=["status", "stopped_at", "status_reason"])

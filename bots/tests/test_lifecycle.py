@@ -9,9 +9,9 @@ from django.test import override_settings
 
 from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
-from bots import arming, lifecycle, rounds
+from bots import arming, gates, lifecycle, rounds
 from bots.lifecycle import Conflict, ExchangeDown, Invalid, NotPermitted, StartRefused, WrongStatus
-from bots.models import Arming, BotRun, Mode, Status, TradingAccount
+from bots.models import Arming, BotRun, Level, Mode, Status, TradingAccount
 from bots.testing import START, Stage, start_run
 from exchanges import connect
 from exchanges.core.errors import Unavailable
@@ -256,6 +256,19 @@ def test_a_stop_may_still_ask_to_sell(alice: User, stage: Stage) -> None:
     run.refresh_from_db()
     assert (run.status, run.held > 0) == (Status.STOPPING, True)
     stage.down = False
+    rounds.whole_round(stage.closes(5))
+    run.refresh_from_db()
+    assert (run.status, run.held) == (Status.STOPPED, 0)
+
+
+def test_an_end_waits_for_who_asks_at_that_moment_to_sell_first(alice: User, stage: Stage) -> None:
+    run = start_run(alice)
+    for index in range(5):
+        rounds.whole_round(stage.closes(index))
+    BotRun.objects.update(status=Status.STOPPING)
+    seen = BotRun.objects.get()
+    gates.switch(Level.RUN, run.pk, "flatten", "market crash", stage.closes(5), CONSOLE)
+    assert not lifecycle.finish_stop(seen, stage.closes(5))
     rounds.whole_round(stage.closes(5))
     run.refresh_from_db()
     assert (run.status, run.held) == (Status.STOPPED, 0)
