@@ -15,6 +15,7 @@ from accounts.audit import Actor
 from accounts.models import User
 from bots import capital
 from bots.core import grid
+from bots.core.backtest.request import with_protections
 from bots.core.limits import LimitError, completed, parse_limits
 from bots.core.risk import Permit
 from bots.models import BotRun, Mode, RunPosition, Status, TradingAccount
@@ -153,9 +154,8 @@ def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, Bas
 
 
 def _checked_limits(wanted: StartRequest, built: BaseStrategy) -> dict[str, Any]:
-    """What a rule says of stops and targets holds unless the request says otherwise."""
     try:
-        limits = parse_limits({**built.protections, **wanted.limits})
+        limits = with_protections(built, parse_limits(wanted.limits))
         # A timeframe that nobody knows is told with the market.
         seconds = TIMEFRAMES.get(wanted.timeframe, 60_000) // 1000
         return dict(completed(limits, seconds, several=built.plan is not None).as_json())

@@ -46,6 +46,13 @@ def test_limits_of_the_request_count_instead_of_the_rules(alice, rule_set):
     assert run.limits == {"stop_loss_pct": "2", "trailing_stop_pct": "3"}
 
 
+def test_null_takes_no_protection_away_live_as_in_a_backtest(alice, rule_set):
+    params, unsaid = rules.view_of(rule_set).params, {"stop_loss_pct": None}
+    run = start_run(alice, strategy="rules", params=params, limits=unsaid)
+    tested = asked_for({**BACKTEST, "params": params, "limits": unsaid}).request
+    assert run.limits == tested.limits.as_json() == {"stop_loss_pct": "5", "trailing_stop_pct": "3"}
+
+
 def test_run_by_a_rule_trades_and_says_why(alice, rule_set):
     run = start_run(alice, strategy="rules", params=rules.view_of(rule_set).params)
     for minute in range(1, 15):
