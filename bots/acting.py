@@ -1,6 +1,6 @@
 """Everything a run does that may end in an order: settle, look, decide, place, submit, settle."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -205,21 +205,19 @@ def due_back(rows: OrderQuerySet, at: datetime) -> OrderQuerySet:
     return _at_exchange(rows).filter(Q(rest_until__lte=at) | strayed)
 
 
-def clear_resting(turn: Turn, why: str, keep: Collection[str] = ()) -> bool:
-    """Call back whatever of the run rests at the exchange, but for the legs to ``keep``; settled before it returns.
+def clear_resting(turn: Turn, why: str) -> bool:
+    """Call back whatever of the run rests at the exchange; settled before it returns.
 
     False while a resting sell may still be executed: the same coins must not be offered twice. A buy whose end is not
     known yet is no obstacle: what it may still buy is sold by the next pass.
     """
     run = turn.run
     for order in run.orders.resting().filter(state=OrderState.PLANNED):
-        if leg_of(order) not in keep:
-            orders.transition(order, OrderState.EXPIRED_UNSENT, why, turn.actor, turn.now())
+        orders.transition(order, OrderState.EXPIRED_UNSENT, why, turn.actor, turn.now())
     for order in _at_exchange(run.orders.all()):
-        if leg_of(order) not in keep:
-            with suppress(ExchangeFault):
-                call_back(order, turn.exchange, why, turn.actor, turn.now())
-    return not any(leg_of(order) not in keep for order in run.orders.resting().filter(side=Side.SELL.value))
+        with suppress(ExchangeFault):
+            call_back(order, turn.exchange, why, turn.actor, turn.now())
+    return not run.orders.resting().filter(side=Side.SELL.value).exists()
 
 
 def clear_the_way(turn: Turn, quote: Quote) -> None:
@@ -252,10 +250,6 @@ def call_back(order: Order, exchange: Exchange, why: str, actor: str, at: dateti
     """Cancel, then fetch: only what the exchange says afterwards counts. A cancel that changed nothing is repeated."""
     orders.cancel(order, exchange, why, actor, at)
     reconcile.settle(order, exchange, actor, at)
-
-
-def leg_of(order: Order) -> str:
-    return order.intent.slot_leg
 
 
 def _at_exchange(rows: OrderQuerySet) -> OrderQuerySet:

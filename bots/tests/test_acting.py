@@ -212,16 +212,6 @@ def test_a_resting_buy_of_unknown_end_holds_no_exit_back(desk: Desk) -> None:
     assert states(order) == [S.CANCELING]
 
 
-def test_legs_to_keep_stay_at_the_exchange(desk: Desk) -> None:
-    act(desk)
-    one, other = (resting(desk, f"grid:{n}", Side.SELL, str(55_000 + n), f"grid:{n}") for n in (1, 2))
-    run = BotRun.objects.select_related("account", "account__key").get()
-    with acting.turn_at(run, after(20)) as turn:
-        assert turn is not None
-        assert acting.clear_resting(turn, "only one", keep=("grid:2",))
-    assert states(one, other) == [S.CANCELED, S.OPEN]
-
-
 def test_all_sells_in_flight_together_sell_no_more_than_is_held(desk: Desk) -> None:
     act(desk)
     for n in (1, 2, 3):

@@ -448,8 +448,8 @@ def sell_beside_what_rests(_mood: Mood) -> None:
 
     clear = acting.clear_resting
 
-    def but_for_exits(turn: Any, why: str, keep: Any = ()) -> bool:
-        return why == "an exit comes first" or clear(turn, why, keep)
+    def but_for_exits(turn: Any, why: str) -> bool:
+        return why == "an exit comes first" or clear(turn, why)
 
     acting.clear_resting = but_for_exits
     legs_are_never_busy()
