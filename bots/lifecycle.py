@@ -95,7 +95,7 @@ def start(wanted: StartRequest, at: datetime, actor: Actor) -> BotRun:
     market = _checked_market(wanted, at)
     if wrong := grid.problems(built.plan, wanted.capital, market, parse_limits(limits)):
         raise Invalid("invalid_grid", " ".join(wrong.values()), wrong)
-    key = _checked_key(wanted, market, at) if wanted.mode == Mode.LIVE else None
+    key = _checked_key(wanted, at) if wanted.mode == Mode.LIVE else None
     checked = Checked(strategy, params, limits, market, key)
     for _ in range(LOOKS):
         funds = _funds(wanted, key, market, at)
@@ -198,7 +198,7 @@ def require_live_platform() -> None:
         raise NotPermitted("live_disabled", "Live trading is switched off on this platform (LIVE_TRADING).")
 
 
-def _checked_key(wanted: StartRequest, market: Market, at: datetime) -> ExchangeKey:
+def _checked_key(wanted: StartRequest, at: datetime) -> ExchangeKey:
     """Live: allowed on this platform, an own verified key of this exchange, armed."""
     require_live_platform()
     if wanted.exchange_key_id is None:

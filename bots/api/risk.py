@@ -38,7 +38,7 @@ class SwitchAuth(TokenAuth):
 @router.get("/api/v1/risk", auth=TokenAuth("read"), response=RiskOut)
 def get_risk(request: HttpRequest) -> RiskView:
     """What may stop your orders: the switches, the limits at every level, and open incidents."""
-    return risk.risk_of(caller_of(request).user, timezone.now())
+    return risk.risk_of(caller_of(request).user)
 
 
 @router.put("/api/v1/risk", auth=TokenAuth("trade"), response=RiskOut)
@@ -50,7 +50,7 @@ def put_risk(request: HttpRequest, body: LimitsIn) -> RiskView:
         names = ", ".join(loosened)
         raise Forbidden("step_up_required", f"A token can only tighten limits, and this would loosen {names}.")
     operations.set_limits(body.level, target, body.limits, at, actor_of(request))
-    return risk.risk_of(user, at)
+    return risk.risk_of(user)
 
 
 @router.post("/api/v1/kill-switch", auth=SwitchAuth(), response=GateOut)

@@ -64,6 +64,6 @@ def words_of(kind: str) -> Words:
     return WORDS[CaseKind(kind)]
 
 
-def told_subject(kind: str, subject: str, evidence: dict[str, Any]) -> str:
+def told_subject(subject: str, evidence: dict[str, Any]) -> str:
     """What the case is about, short enough for a list."""
     return str(evidence.get("asset") or subject).replace(":", " ").replace("exchange order", "exchange’s order")

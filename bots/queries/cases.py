@@ -159,7 +159,7 @@ def case_view(row: Incident) -> CaseView:
         id=row.pk,
         kind=row.kind,
         title=CaseKind(row.kind).label,
-        subject=told_subject(row.kind, row.subject, row.evidence),
+        subject=told_subject(row.subject, row.evidence),
         detail=row.detail,
         state="open" if row.resolved_at is None else "resolved",
         hold=row.hold,

@@ -1,7 +1,6 @@
 """What may stop the user's orders, and the one sentence that says why a run does or does not trade."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +14,7 @@ from bots.queries.shapes import GateView, RiskView, RunView
 from exchanges.models import ExchangeKey
 
 
-def risk_of(user: User, at: datetime) -> RiskView:
+def risk_of(user: User) -> RiskView:
     """The switches and limits at every level that speaks for the user."""
     keys = list(ExchangeKey.objects.for_user(user).present().values_list("pk", flat=True))
     runs = list(BotRun.objects.for_user(user).active().values_list("pk", flat=True))
@@ -72,7 +71,7 @@ def _incident(row: Incident) -> dict[str, Any]:
     return {"id": row.pk, "kind": row.kind, "title": title, "detail": row.detail, "at": row.at}
 
 
-def answer_line(run: RunView, at: datetime) -> str:
+def answer_line(run: RunView) -> str:
     """Why the run is, or is not, trading: the last reason, and when it looks again."""
     if run.status == "stopped":
         return "The run is stopped: it places no orders." + (" What it held was kept." if run.position else "")

@@ -92,7 +92,7 @@ def test_strangers_see_nothing(busy: BotRun, bob: User, stage: Stage) -> None:
         [],
     )
     gates.switch("run", busy.pk, "halt", "drill", at, CONSOLE)
-    assert (risk.risk_of(bob, at).gates, risk.risk_of(busy.user, at).gates != []) == ([], True)
+    assert (risk.risk_of(bob).gates, risk.risk_of(busy.user).gates != []) == ([], True)
     for read in (
         lambda: runs.run_of(bob, busy.pk),
         lambda: runs.run_model(bob, busy.pk),
@@ -184,7 +184,7 @@ def test_the_answer_says_why(alice: User, stage: Stage) -> None:
     run = start_run(alice)
 
     def answer() -> str:
-        return risk.answer_line(runs.run_of(alice, run.pk), stage.closes(2))
+        return risk.answer_line(runs.run_of(alice, run.pk))
 
     assert answer() == "Waiting for its first tick."
     rounds.whole_round(stage.closes(0))

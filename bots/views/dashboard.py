@@ -54,7 +54,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     period = request.GET.get("period", "")
     period = period if period in PERIODS else "7d"
     mine = runs.runs_of(user, limit=200).items
-    switches = risk.risk_of(user, at)
+    switches = risk.risk_of(user)
     return live_page(request, "dashboard", {
         "at": at,
         "period": period,

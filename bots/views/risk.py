@@ -53,7 +53,7 @@ class Use:
 def risk_page(request: HttpRequest) -> HttpResponse:
     user, at = user_of(request), timezone.now()
     mine = _active(user)
-    view = risk.risk_of(user, at)
+    view = risk.risk_of(user)
     return live_page(request, "risk", {
         "at": at,
         "risk": view,

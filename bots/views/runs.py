@@ -45,7 +45,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     return live_page(request, "run_detail", {
         "at": at,
         "run": run,
-        "answer": risk.answer_line(run, at),
+        "answer": risk.answer_line(run),
         "protected": protections.protections_of(run_id) if run.position and run.status != "stopped" else None,
         "case": cases.open_case_of(user, run_id) if run.status != "stopped" else None,
         "question": question(run),

@@ -155,7 +155,7 @@ class PaperExchange:
             self.books.lock()
             fresh = self.books.reread(row)
             if fresh.status == ReportStatus.OPEN and fresh.matched_until == row.matched_until:
-                funds = self.books.funds(fresh, market)
+                funds = self.books.funds(fresh)
                 progress = simulated.advance(self.books.working(fresh), points, market, self.model, funds)
                 self.books.record(fresh, progress, market, seen_until)
 

@@ -74,7 +74,7 @@ class Books:
             immediate=order.immediate, reserved=reserve, status=ReportStatus.OPEN, accepted_at=at, matched_until=at,
         )  # fmt: skip
 
-    def funds(self, row: SimulatedOrder, market: Market) -> Decimal:
+    def funds(self, row: SimulatedOrder) -> Decimal:
         """What the order may spend: its own reserve and whatever is free."""
         asset = _reserved_asset(row)
         balance = self.balances().get(asset)

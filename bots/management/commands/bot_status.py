@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 
 from bots.management.console import RunCommand, run_document, run_lines
 from bots.queries import risk, runs
@@ -17,4 +16,4 @@ class Command(RunCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         run = runs.run_of(None, options["id"])
-        self.emit(run_document(run), [*run_lines([run]), risk.answer_line(run, timezone.now())])
+        self.emit(run_document(run), [*run_lines([run]), risk.answer_line(run)])
