@@ -109,12 +109,16 @@ def state_after(order: Order, report: OrderReport) -> OrderState:
 
 
 def look_again_later(order: Order, at: datetime) -> None:
-    """Pace the next look, and tell a person when the order has been in doubt for too long."""
+    """Pace the next look, and tell a person when the order has been in doubt for too long.
+
+    Whoever was overtaken, such as by a look that took its time, tells nobody of what is settled by now.
+    """
     if order.state in FINAL:
         return
     pace = PACE.get(OrderState(order.state), NORMAL_PACE)
-    Order.objects.filter(pk=order.pk, fence=order.fence).update(next_settle_at=at + pace)
-    if order.state == OrderState.UNKNOWN and order.send_at and at - order.send_at > UNRESOLVED_AFTER:
+    as_it_was = Order.objects.filter(pk=order.pk, fence=order.fence).update(next_settle_at=at + pace)
+    in_doubt = as_it_was and order.state == OrderState.UNKNOWN
+    if in_doubt and order.send_at and at - order.send_at > UNRESOLVED_AFTER:
         detail = f"What became of order {order.client_order_id} is not known since {order.send_at:%Y-%m-%d %H:%M} UTC."
         told: dict[str, Any] = {"order": order.pk, "state": order.state}
         incidents.tell(order.account, CaseKind.UNRESOLVED, f"order:{order.pk}", detail, told, at, Gate.REDUCING)

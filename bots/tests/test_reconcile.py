@@ -175,6 +175,17 @@ def test_an_order_in_doubt_for_long_is_told_once_and_entries_stop(desk: Desk) ->
     assert gate_of(desk) == "REDUCING"
 
 
+def test_a_look_that_was_overtaken_tells_nobody(desk: Desk) -> None:
+    order = lost(desk)
+    stale = Order.objects.select_related("run", "account").get(pk=order.pk)
+    settle(desk, order, 301)
+    desk.books.fail("fetch_order", Unavailable())
+    with pytest.raises(Unavailable):
+        one_order.settle(stale, desk.exchange(301), "b", after(301))
+    assert (order.state, stale.state) == (S.FILLED, S.UNKNOWN)
+    assert not Incident.objects.exists()
+
+
 def test_a_stricter_switch_is_never_loosened(desk: Desk) -> None:
     gates.switch(Level.KEY, desk.run.key_id or 0, "halt", "drill", after(0), CONSOLE)
     incidents.tell(desk.run.account, "unresolved", "order:1", "In doubt.", {}, after(1), incidents.Gate.REDUCING)
