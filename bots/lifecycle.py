@@ -166,9 +166,8 @@ def _checked_limits(wanted: StartRequest, built: BaseStrategy) -> dict[str, Any]
 
 def _checked_market(wanted: StartRequest, at: datetime) -> Market:
     if wanted.mode not in Mode.values:
-        raise Invalid(
-            "invalid_mode", f"Expected paper or live, was {wanted.mode!r}.", {"mode": "Expected paper or live."}
-        )
+        text = f"Expected paper or live, was {wanted.mode!r}."
+        raise Invalid("invalid_mode", text, {"mode": "Expected paper or live."})
     try:
         timeframe_ms(wanted.timeframe)
         if wanted.timeframe not in (offered := market_data.timeframes(wanted.exchange)):
@@ -199,7 +198,7 @@ def require_live_platform() -> None:
 
 
 def _checked_key(wanted: StartRequest, at: datetime) -> ExchangeKey:
-    """Live: allowed on this platform, an own verified key of this exchange, armed."""
+    """Live: allowed on this platform; an own verified key of the exchange, armed, no run in error on the symbol."""
     require_live_platform()
     if wanted.exchange_key_id is None:
         raise Invalid("key_required", "A live run needs exchange_key_id.", {"exchange_key_id": "Expected a key's id."})
@@ -209,6 +208,8 @@ def _checked_key(wanted: StartRequest, at: datetime) -> ExchangeKey:
         raise Invalid("unknown_key", text, {"exchange_key_id": text})
     if reason := connect.supports_live(wanted.exchange):
         raise NotPermitted("live_unsupported", reason)
+    if BotRun.objects.filter(key=key, symbol=wanted.symbol, status=Status.ERROR).exists():
+        raise Conflict("already_running", "A live run in error keeps this key and symbol: stop it first.")
     match key_permit(key, at):
         case Permit.GRANTED:
             pass

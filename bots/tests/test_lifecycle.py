@@ -188,6 +188,19 @@ def test_two_live_runs_never_count_the_same_money_or_symbol(alice: User, stage: 
     assert BotRun.objects.count() == 1
 
 
+@override_settings(LIVE_TRADING=True)
+def test_a_live_run_in_error_keeps_its_place_until_it_is_stopped(alice: User, stage: Stage, funded: Funded) -> None:
+    key = make_key(alice)
+    arming.arm(key, "page", START, CONSOLE)
+    failed = start_live(alice, key, capital=D(100))
+    BotRun.objects.update(status=Status.ERROR)
+    with pytest.raises(Conflict) as taken:
+        start_live(alice, key, capital=D(100))
+    assert taken.value.code == "already_running"
+    assert lifecycle.stop(failed, "keep", START, CONSOLE).status == Status.STOPPED
+    assert start_live(alice, key, capital=D(100)).status == Status.STARTING
+
+
 def test_arming_refuses_keys_that_may_not_trade(alice: User) -> None:
     for facts in ({"can_withdraw": True}, {"permissions": "read"}, {"deleted_at": START, "encrypted_secret": ""}):
         with pytest.raises(arming.ArmingRefused):
