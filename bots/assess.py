@@ -24,7 +24,7 @@ KEY_CHECK_EVERY = timedelta(hours=12)
 
 
 def assess_risk(at: datetime) -> int:
-    """Every active run's equity at the latest price; returns how many were assessed."""
+    """Every active run's equity at the latest price; how many runs there are, those without a price included."""
     prices: dict[tuple[str, str], Decimal | None] = {}
     runs = list(BotRun.objects.active().select_related("position").order_by("exchange", "symbol"))
     last_points = _last_points(runs)

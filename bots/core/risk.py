@@ -1,6 +1,7 @@
 """Pre-trade risk: a tuple of sentences; the first that does not hold is the denial.
 
-Exits fail open and entries fail closed: a fact that is missing (None) denies an entry and lets an exit pass.
+Exits fail open and entries fail closed: what could not be asked for makes the data stale, which denies an entry and
+lets an exit pass. A fact that is None was not asked for, and denies nothing.
 """
 
 from collections.abc import Callable
