@@ -1,12 +1,13 @@
 """The kill switch at four levels; it works with nothing but the database."""
 
+from contextlib import suppress
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts import audit
 from accounts.audit import Actor
-from bots.models import BotRun, GateState, Incident, Level, TradingAccount, TradingGate
+from bots.models import BotRun, GateState, Incident, Level, Status, TradingAccount, TradingGate
 from bots.models.run import BotRunQuerySet
 
 STATE_AFTER = {
@@ -30,7 +31,7 @@ def switch(level: str, target: int, action: str, reason: str, at: datetime, acto
         raise ValueError("reason: Expected a sentence, was empty.")
     if action == "flatten":
         # The runs before the switch, as every claim locks them: two that met crosswise would deadlock.
-        runs_under(level, target).active().update(status="stopping", close_requested=True, status_reason=reason[:300])
+        _ask_to_sell(runs_under(level, target), reason)
     gate, _ = TradingGate.objects.update_or_create(
         level=level,
         target=target,
@@ -43,6 +44,15 @@ def switch(level: str, target: int, action: str, reason: str, at: datetime, acto
     )
     audit.record(actor, f"kill_switch.{action}", f"{level}:{target}", at=at, reason=reason)
     return gate
+
+
+def _ask_to_sell(runs: BotRunQuerySet, reason: str) -> None:
+    """Also those in error, which need no strategy to sell what they hold."""
+    asked = {"status": Status.STOPPING, "close_requested": True, "status_reason": reason[:300]}
+    runs.active().update(**asked)
+    # One whose symbol and key another live run has taken cannot become active again; it holds back no other.
+    with suppress(IntegrityError), transaction.atomic():
+        runs.filter(status=Status.ERROR, held__gt=0).update(**asked)
 
 
 @transaction.atomic

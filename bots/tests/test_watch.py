@@ -90,6 +90,18 @@ def test_flatten_turns_entries_off_before_it_sells(alice: User, stage: Stage) ->
     assert (holding.status, flat.status) == (Status.STOPPED, Status.STOPPED)
 
 
+def test_flatten_sells_what_a_run_in_error_holds(alice: User, stage: Stage) -> None:
+    run = start_run(alice)
+    play(stage, 4)
+    BotRun.objects.update(params={"unknown": 1})
+    play(stage, 5, 5)
+    assert BotRun.objects.get().status == Status.ERROR
+    gates.switch(Level.USER, alice.pk, "flatten", "market crash", stage.closes(5), CONSOLE)
+    rounds.whole_round(stage.closes(6))
+    run.refresh_from_db()
+    assert (run.status, run.held, sold(run)) == (Status.STOPPED, 0, [(Code.MANUAL_CLOSE, D(107))])
+
+
 def test_the_switch_wants_a_known_action_and_a_reason(alice: User) -> None:
     with pytest.raises(ValueError, match="action"):
         gates.switch(Level.PLATFORM, 0, "explode", "because", START, CONSOLE)
