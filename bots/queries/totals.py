@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from accounts.models import User
 from bots.queries.history import all_trades
+from bots.queries.money import fee_in_quote
 from bots.queries.shapes import TradeFilter, TradeView
 from exchanges.core.decimals import ZERO
 
@@ -27,7 +28,7 @@ class TradeTotals:
         self.trades += 1
         self.bought += notional if trade.side == "buy" else ZERO
         self.sold += notional if trade.side == "sell" else ZERO
-        self.fees += _fee(trade)
+        self.fees += fee_in_quote(trade.fee, trade.fee_asset, trade.price, trade.symbol, trade.quote)
         if trade.pnl is not None:
             self.pnl = (self.pnl or ZERO) + trade.pnl
 
@@ -45,9 +46,3 @@ def summed(trades: Iterable[TradeView]) -> list[TradeTotals]:
             groups[key] = TradeTotals(*key)
         groups[key].add(trade)
     return [groups[key] for key in sorted(groups)]
-
-
-def _fee(trade: TradeView) -> Decimal:
-    if trade.fee_asset == trade.quote:
-        return trade.fee
-    return trade.fee * trade.price if trade.fee_asset == trade.symbol.split("/")[0] else ZERO
