@@ -21,7 +21,7 @@ from bots.models import SWITCHED, Level
 from bots.queries import risk, runs
 from bots.queries.keys import key_uses
 from bots.queries.shapes import RunView
-from bots.views.shell import dialog_page, digits, live_page, signed_in, user_of
+from bots.views.shell import dialog_page, digits, found_or_404, live_page, signed_in, user_of
 from exchanges.core.decimals import ZERO
 
 ENDED = ("stopped", "error")
@@ -162,8 +162,8 @@ def _target(user: User, level: str, target: int | None) -> int:
         return user.pk
     if level == Level.PLATFORM and user.is_staff:
         return 0
-    if level == Level.RUN and target in {run.bot_run_id for run in runs.runs_of(user, limit=1000).items}:
-        return target or 0
+    if level == Level.RUN and target is not None:
+        return found_or_404(lambda: runs.run_model(user, target)).pk
     if level == Level.KEY and target in {use.key.id for use in key_uses(user, timezone.now())}:
         return target or 0
     raise Http404
