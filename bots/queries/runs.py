@@ -9,7 +9,7 @@ from bots.core.position import Position
 from bots.core.risk import Gate
 from bots.core.stop_order import DECISION_KEY
 from bots.ledger import position_of
-from bots.models import BotRun, Decision, Level, Status, TradingGate
+from bots.models import ACTIVE, BotRun, Decision, Level, TradingGate
 from bots.queries.shapes import Halted, LastDecision, Page, PositionView, RunFilter, RunView
 from bots.situation import SEVERITY
 from strategies.core.rules import RuleStrategy
@@ -81,7 +81,7 @@ def _view(
 ) -> RunView:
     position = position_of(run.position)
     price = priced.close if priced is not None else None
-    ended = run.status in (Status.STOPPED, Status.ERROR)
+    idle = run.status not in ACTIVE
     return RunView(
         bot_run_id=run.pk,
         **{name: getattr(run, name) for name in COPIED},
@@ -93,7 +93,7 @@ def _view(
         fees=position.fees,
         trades=trades,
         last_decision=_last(decision),
-        next_check_at=None if ended or run.last_candle_at is None else run.next_check_at,
+        next_check_at=None if idle or run.last_candle_at is None else run.next_check_at,
         halted=halted(run, gates),
     )
 

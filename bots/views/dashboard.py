@@ -14,14 +14,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from bots.models import Level
+from bots.models import ACTIVE, Level
 from bots.queries import drift, money, risk, runs
 from bots.queries.shapes import PnlView, RiskView, RunView
 from bots.views.shell import live_page, signed_in, user_of
 from exchanges import queries as keys
 
 PERIODS = {"1d": "24 hours", "7d": "7 days", "30d": "30 days", "all": "All time"}
-ENDED = ("stopped", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "periods": PERIODS,
         "purses": purses(user, period, at),
         "positions": [run for run in mine if run.position],
-        "active": [run for run in mine if run.status not in ENDED],
+        "active": [run for run in mine if run.status in ACTIVE],
         "runs": mine,
         "alerts": alerts(mine, switches) + unexplained(user, at),
         "steps": [] if request.session.get("checklist_hidden") else steps(user, mine),

@@ -17,14 +17,13 @@ from accounts.models import User
 from bots import gates, operations
 from bots.core.limits import LimitError
 from bots.forms import ACTIONS, KillForm, LimitsForm
-from bots.models import SWITCHED, Level
+from bots.models import ACTIVE, SWITCHED, Level, Status
 from bots.queries import risk, runs
 from bots.queries.keys import key_uses
 from bots.queries.shapes import RunView
 from bots.views.shell import dialog_page, digits, found_or_404, live_page, signed_in, user_of
 from exchanges.core.decimals import ZERO
 
-ENDED = ("stopped", "error")
 WHOSE = {"platform": "The platform’s limits", "user": "Your limits", "key": "A key’s limits", "run": "A bot’s limits"}
 
 
@@ -139,16 +138,17 @@ def _run_uses(run: RunView, cost: Decimal, own: Mapping[str, Any]) -> list[Use]:
 
 
 def _active(user: User) -> list[RunView]:
-    return [run for run in runs.runs_of(user, limit=200).items if run.status not in ENDED]
+    return [run for run in runs.runs_of(user, limit=200).items if run.status in ACTIVE]
 
 
 def _kill_context(user: User, at: datetime, level: str) -> dict[str, Any]:
-    mine = _active(user)
+    mine = runs.runs_of(user, limit=200).items
     return {
         "at": at,
         "level": level if level in SWITCHED else Level.USER.value,
-        "runs": mine,
-        "positions": [run for run in mine if run.position],
+        "runs": [run for run in mine if run.status in ACTIVE],
+        # What a flatten sells: bots in error hold something, too.
+        "positions": [run for run in mine if run.position and run.status != Status.STOPPED],
         "uses": key_uses(user, at),
         "actions": ACTIONS,
         "gate": risk.gate_of(Level.USER, user.pk),

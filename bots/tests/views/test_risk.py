@@ -5,7 +5,7 @@ from accounts.audit import CONSOLE
 from accounts.models import AuditEntry
 from accounts.tests.cast import present_second_factor, totp
 from bots import gates, operations
-from bots.models import GateState, Status, TradingGate
+from bots.models import BotRun, GateState, Status, TradingGate
 from bots.queries import risk
 from bots.reconcile import incidents
 
@@ -32,6 +32,12 @@ def test_flattening_asks_the_bots_to_sell(alices, holding):
     alices.post(STOP, {"level": "user", "action": "flatten", "reason": "out"})
     holding.refresh_from_db()
     assert (holding.status, holding.close_requested) == (Status.STOPPING, True)
+
+
+def test_the_dialog_shows_what_a_bot_in_error_holds(alices, holding):
+    BotRun.objects.update(status=Status.ERROR)
+    dialog = text(alices.get(STOP))
+    assert "0 active bots, 1 open position:" in dialog
 
 
 def test_trading_can_be_resumed(alices, alice, traded):
