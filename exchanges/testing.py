@@ -176,6 +176,8 @@ class FakeExchange:
         return order
 
     def _place(self, order: OrderRequest) -> OrderReport:
+        if order.symbol not in self.books.markets:
+            raise InvalidRequest(f"Expected a symbol that {self.name} lists, was {order.symbol!r}.")
         market = self._market(order.symbol)
         price = self.books.prices[order.symbol]
         self._check(order, market, price)

@@ -25,6 +25,7 @@ from exchanges.core.errors import (
     OrderNotFound,
     Refused,
     Unavailable,
+    UnknownSymbol,
     UnknownTimeframe,
 )
 from exchanges.core.market import Market
@@ -97,6 +98,9 @@ class CcxtExchange(CcxtCalls):
             self._call(lambda client: self._check_steps(client, order), order.symbol)
         except Refused:
             raise
+        except UnknownSymbol as gone:
+            # Whoever sends tells by the fault whether the exchange may have the order: it never heard of this one.
+            raise InvalidRequest(str(gone)) from None
         except ExchangeFault as fault:
             # The market rules could not be read, so the order was never built.
             raise NotSent(fault.detail) from None

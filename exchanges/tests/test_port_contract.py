@@ -218,6 +218,11 @@ def test_order_that_breaks_the_rules_is_refused(world: World, amount: str, limit
     assert world.open().fetch_recent_orders(SYMBOL, AT - timedelta(hours=1)) == []
 
 
+def test_order_of_an_unlisted_symbol_is_refused(world: World):
+    with pytest.raises(InvalidRequest):
+        world.open().create_order(order(limit="100", symbol="NOPE/USDT"))
+
+
 def test_order_signed_long_ago_is_refused_for_its_clock(world: World):
     stale = order(sent_at=AT - timedelta(seconds=6))
 
