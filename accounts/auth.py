@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 from ninja.security import HttpBearer
 
 from accounts.adapters import client_address
@@ -138,6 +138,20 @@ def second_factor_age(request: HttpRequest) -> timedelta | None:
 def stepped_up(request: HttpRequest) -> bool:
     age = second_factor_age(request)
     return age is not None and age <= STEP_UP
+
+
+def signed_in(view: View) -> View:
+    """As `login_required`; a part of a page whose session has ended reloads it instead of swapping a login form in."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        if getattr(request, "htmx", False):
+            return HttpResponseClientRefresh()
+        return redirect_to_login(request.get_full_path())
+
+    return guarded
 
 
 def step_up_required(view: View | None = None, *, back: str = "") -> Any:

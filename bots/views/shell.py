@@ -3,19 +3,16 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Any, TypeVar
 
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ObjectDoesNotExist
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django_htmx.http import HttpResponseClientRefresh
 
+from accounts.auth import signed_in as signed_in
 from accounts.models import User
 
-View = Callable[..., HttpResponseBase]
 Found = TypeVar("Found")
 PER_PAGE = 50
 PER_TAB = 25
@@ -23,20 +20,6 @@ LARGEST_ID = 2**63 - 1
 # What differs between two renderings of the same facts: how long ago something was, and form tokens.
 AGES = re.compile(r'(<time class="age"[^>]*>)[^<]*')
 TOKENS = re.compile(r'(name="csrfmiddlewaretoken" value=")[^"]*')
-
-
-def signed_in(view: View) -> View:
-    """As `login_required`; a poll of a page whose session has ended reloads it instead of swapping a login form in."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        if _htmx(request):
-            return HttpResponseClientRefresh()
-        return redirect_to_login(request.get_full_path())
-
-    return guarded
 
 
 def user_of(request: HttpRequest) -> User:

@@ -350,3 +350,10 @@ def test_facts_of_a_form_are_bounded(alices):
     answer = alices.post(NEW, {**draft_texts(), "name": "x" * 10_000, "description": "y" * 100_000, "do": "save"})
     assert answer.status_code == 422
     assert len(Controls(text(answer)).sent["name"]) == 160
+
+
+def test_a_redraw_without_a_session_reloads_the_page_and_draws_no_login(client, alice):
+    page, htmx = f"/app/rules/{rule_set(alice).pk}/", {"HX-Request": "true"}
+    for answer in (client.post(page, {"do": "refresh"}, headers=htmx), client.get(f"{page}delete/", headers=htmx)):
+        assert (answer.status_code, answer.content, answer["HX-Refresh"]) == (200, b"", "true")
+    assert client.get(page).url == f"/app/account/login/?next={page}"

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts.auth import LARGEST_ID, actor_of
+from accounts.auth import LARGEST_ID, actor_of, signed_in
 from accounts.models import User
 from strategies import operations
 from strategies.core.errors import RuleError
@@ -46,11 +45,11 @@ class Entries:
 
 
 def user_of(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - login_required stands before every caller.
+    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
     return request.user
 
 
-@login_required
+@signed_in
 @require_GET
 def rule_list(request: HttpRequest) -> HttpResponse:
     before = request.GET.get("before", "")
@@ -59,7 +58,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     return render(request, "strategies/rule_list.html", {"rule_sets": found, "next": following})
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 def rule_new(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
@@ -67,7 +66,7 @@ def rule_new(request: HttpRequest) -> HttpResponse:
     return _answered(request, None)
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 def rule_edit(request: HttpRequest, rule_set_id: int) -> HttpResponse:
     """GET shows it, or with ``?version=`` an earlier one, which is restored by saving it."""
@@ -79,7 +78,7 @@ def rule_edit(request: HttpRequest, rule_set_id: int) -> HttpResponse:
     return _page(request, Entries(shown.name, shown.description, draft, "", rule_set.version), rule_set)
 
 
-@login_required
+@signed_in
 @require_GET
 def rule_export(request: HttpRequest, rule_set_id: int) -> HttpResponse:
     """The file that `rules_import` takes."""
@@ -90,7 +89,7 @@ def rule_export(request: HttpRequest, rule_set_id: int) -> HttpResponse:
     return response
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 def rule_delete(request: HttpRequest, rule_set_id: int) -> HttpResponse:
     rule_set = _mine(request, rule_set_id)
