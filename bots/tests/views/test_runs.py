@@ -115,6 +115,7 @@ def test_selling_real_money_wants_the_word(alices, alice, holding):
     assert refused.status_code == 422
     assert "Type SELL" in text(refused)
     assert "This is real money." in text(refused)
+    assert 'value="close" checked' in text(refused)
     assert alices.post(path, {"on_open_position": "close", "word": "SELL"}).status_code == 302
     holding.refresh_from_db()
     assert holding.close_requested
