@@ -73,9 +73,13 @@ class StopForm(forms.Form):
 
 class KillForm(forms.Form):
     level = forms.ChoiceField(choices=[(level.value, level.label) for level in SWITCHED])
-    target = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
+    target = forms.IntegerField(label="Number of the bot or key", required=False, min_value=0, max_value=2**63 - 1)
     action = forms.ChoiceField(choices=ACTIONS)
-    reason = forms.CharField(max_length=300, error_messages={"required": "Say why, for the log: a few words do."})
+    reason = forms.CharField(
+        label="Why, for the log",
+        max_length=300,
+        error_messages={"required": "Say why, for the log: a few words do."},
+    )
 
 
 class ArmForm(forms.Form):

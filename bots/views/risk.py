@@ -70,17 +70,16 @@ def risk_page(request: HttpRequest) -> HttpResponse:
 def stop_all(request: HttpRequest) -> HttpResponse:
     """The kill switch: GET asks, POST engages or releases it; from everywhere in two taps."""
     user, at = user_of(request), timezone.now()
-    level = request.GET.get("level", Level.USER)
-    context = _kill_context(user, at, level)
     if request.method == "GET":
-        return dialog_page(request, "kill", context)
-    form = KillForm(request.POST)
-    if form.is_valid():
+        return dialog_page(request, "kill", _kill_context(user, at, request.GET.get("level", Level.USER)))
+    form = KillForm(request.POST, auto_id="kill-%s")
+    if form.is_valid() and (target := _named(user, form)) is not None:
         level, action = form.cleaned_data["level"], form.cleaned_data["action"]
-        target = _target(user, level, form.cleaned_data["target"])
         gate = gates.switch(level, target, action, form.cleaned_data["reason"], at, actor_of(request))
         messages.success(request, f"{Level(level).label}: trading is now {gate.state.lower()}. {_meaning(action)}")
         return redirect("bots_risk")
+    # For whom it was meant stays: what is sent again must not reach further.
+    context = _kill_context(user, at, request.POST.get("level", ""))
     return dialog_page(request, "kill", {**context, "form": form}, status=422)
 
 
@@ -167,6 +166,18 @@ def _target(user: User, level: str, target: int | None) -> int:
     if level == Level.KEY and target in {use.key.id for use in key_uses(user, timezone.now())}:
         return target or 0
     raise Http404
+
+
+def _named(user: User, form: KillForm) -> int | None:
+    """Whom the form speaks for; None, with the reason in the form, where no such bot or key is there."""
+    level = form.cleaned_data["level"]
+    try:
+        return _target(user, level, form.cleaned_data["target"])
+    except Http404:
+        if level not in (Level.RUN, Level.KEY):
+            raise
+        form.add_error("target", f"Expected the number of a {'bot' if level == Level.RUN else 'key'} of yours.")
+        return None
 
 
 def _meaning(action: str) -> str:

@@ -75,7 +75,7 @@ def test_the_platforms_switch_is_for_staff(alices, alice):
 @pytest.mark.parametrize("level", ["run", "key"])
 def test_a_switch_does_not_reach_a_strangers_things(level, bobs, traded):
     form = {"level": level, "target": traded.pk, "action": "halt", "reason": "mine now"}
-    assert bobs.post("/app/risk/stop/", form).status_code == 404
+    assert bobs.post("/app/risk/stop/", form).status_code == 422
     assert not TradingGate.objects.exists()
 
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -57,6 +59,28 @@ def test_a_wrong_form_stops_nothing_and_says_why(wrong, alices, traded):
     answer = alices.post(STOP, {"level": "user", "action": "halt", "reason": "x", **wrong})
     assert answer.status_code == 422
     assert 'role="alert"' in text(answer)
+    assert not TradingGate.objects.exists()
+
+
+def checked(page: str, name: str) -> str:
+    return re.search(rf'name="{name}" value="([^"]*)" checked', page)[1]
+
+
+def test_a_form_sent_back_still_speaks_for_the_one_bot(alices, traded):
+    answer = alices.post(STOP, {"level": "run", "target": traded.pk, "action": "reduce", "reason": " "})
+    page = text(answer)
+    assert '<option value="run" selected>' in page
+    assert f'list="kill-targets" value="{traded.pk}"' in page
+    assert checked(page, "action") == "reduce"
+    assert 'id="error-summary"' in page
+
+
+@pytest.mark.parametrize("target", ["", "999"])
+def test_a_bot_that_is_not_there_is_said_beside_what_was_typed(target, alices, traded):
+    answer = alices.post(STOP, {"level": "run", "target": target, "action": "halt", "reason": "the news"})
+    assert answer.status_code == 422
+    assert "Expected the number of a bot of yours." in text(answer)
+    assert 'value="the news"' in text(answer)
     assert not TradingGate.objects.exists()
 
 
