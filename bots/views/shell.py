@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from accounts.auth import signed_in as signed_in
 from accounts.models import User
 
 Found = TypeVar("Found")
