@@ -6,7 +6,6 @@ from allauth.account.decorators import reauthentication_required
 from allauth.account.views import reauthenticate as password_reauthenticate
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -16,12 +15,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import operations, queries
-from accounts.auth import actor_of, step_up_required
+from accounts.auth import actor_of, signed_in, step_up_required
 from accounts.forms import ThemeForm, TokenForm
 from accounts.models import ApiToken, User
 
 
-@login_required
+@signed_in
 @require_GET
 def profile(request: HttpRequest) -> HttpResponse:
     user = _user(request)
@@ -30,7 +29,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/profile.html", {"profile": facts, "form": form})
 
 
-@login_required
+@signed_in
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     form = ThemeForm(request.POST)
@@ -42,14 +41,14 @@ def theme(request: HttpRequest) -> HttpResponse:
     return redirect("accounts_profile")
 
 
-@login_required
+@signed_in
 @require_GET
 def tokens(request: HttpRequest) -> HttpResponse:
     rows = queries.tokens(_user(request), timezone.now())
     return render(request, "accounts/token_list.html", {"tokens": rows})
 
 
-@login_required
+@signed_in
 @step_up_required
 @never_cache
 @require_http_methods(["GET", "POST"])
@@ -63,7 +62,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/token_form.html", {"form": form}, status=status)
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "POST"])
 def token_revoke(request: HttpRequest, token_id: int) -> HttpResponseBase:
     """Asks on GET; revokes on POST by whoever authenticated within the last minutes."""
@@ -83,7 +82,7 @@ def _revoke(request: HttpRequest, token: ApiToken) -> HttpResponse:
     return redirect("accounts_tokens")
 
 
-@login_required
+@signed_in
 def reauthenticate(request: HttpRequest) -> HttpResponseBase:
     """By password only for who has nothing stronger."""
     if is_mfa_enabled(request.user):
@@ -113,5 +112,5 @@ def _created(request: HttpRequest, user: User, form: TokenForm) -> str | None:
 
 
 def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - login_required stands before every caller.
+    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
     return request.user

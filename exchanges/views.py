@@ -1,7 +1,6 @@
 """Pages that add and check exchange keys."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.auth import actor_of, step_up_required
+from accounts.auth import actor_of, signed_in, step_up_required
 from accounts.models import User
 from exchanges import operations, queries
 from exchanges.core.errors import ExchangeFault
@@ -26,7 +25,7 @@ OUTCOME = {
 
 
 @sensitive_post_parameters("api_key", "api_secret", "passphrase")
-@login_required
+@signed_in
 @step_up_required(back="exchanges_key_new")  # type: ignore[untyped-decorator]
 @never_cache
 @require_http_methods(["GET", "POST"])
@@ -38,7 +37,7 @@ def key_new(request: HttpRequest) -> HttpResponse:
     return render(request, "exchanges/key_new.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@login_required
+@signed_in
 @require_POST
 def key_check(request: HttpRequest, key_id: int) -> HttpResponse:
     """Ask the exchange again what the key may do."""
@@ -74,5 +73,5 @@ def _added(request: HttpRequest, form: KeyForm) -> ExchangeKey | None:
 
 
 def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - login_required stands before every caller.
+    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
     return request.user

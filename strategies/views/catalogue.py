@@ -2,11 +2,11 @@
 
 from functools import lru_cache
 
-from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from accounts.auth import signed_in
 from strategies import queries
 from strategies.core.rule_draft import START, given
 from strategies.core.rules import RuleStrategy
@@ -15,13 +15,13 @@ from strategies.queries import UnknownStrategy, previews
 from strategies.views.drawing import Chart, chart
 
 
-@login_required
+@signed_in
 @require_GET
 def strategy_list(request: HttpRequest) -> HttpResponse:
     return render(request, "strategies/strategy_list.html", {"kinds": queries.list_strategies()})
 
 
-@login_required
+@signed_in
 @require_GET
 def strategy_detail(request: HttpRequest, name: str) -> HttpResponse:
     try:
