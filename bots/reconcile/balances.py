@@ -62,6 +62,8 @@ def compare(account: TradingAccount, exchange: Exchange, runs: list[BotRun], at:
         if not _nothing_moves(account, exchange, base, filled):
             found.suspects |= {base: before} if before else {}
             continue
+        # A person may have taken the balance as right while the exchange was asked.
+        account.refresh_from_db(fields=["outside"])
         now = _balance(account, base, balances[base].total if base in balances else ZERO)
         found.first_seen[base] = plain(now.outside)
         if now.agrees(rules[symbol]):

@@ -14,7 +14,7 @@ from bots.core.order_state import OrderState
 from bots.core.risk import Gate
 from bots.models import CaseKind, Incident, Level, Order, TradingAccount, TradingGate
 from bots.queries import cases as told
-from bots.reconcile import incidents
+from bots.reconcile import balances, incidents
 from bots.situation import worst_gate
 from bots.tests.desk import Desk, after, sell
 from exchanges.core.errors import Unavailable
@@ -133,6 +133,20 @@ def test_taking_the_exchanges_balance_as_right_ends_it(desk: Desk) -> None:
     assert [compare(desk, at) for at in (210, 240, 270)] == [0, 0, 0]
     assert (Incident.objects.count(), held(desk)) == (1, "ACTIVE")
     assert AuditEntry.objects.get(action="case.resolved").detail["accepted"] is True
+
+
+def test_a_pass_under_way_hears_that_the_balance_was_taken_as_right(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = drifted(desk)
+
+    def accepted_meanwhile(*_: object) -> bool:
+        resolve(case, 140, accept=True)
+        return True
+
+    monkeypatch.setattr(balances, "_nothing_moves", accepted_meanwhile)
+    assert compare(desk, 150) == 0
+    assert (Incident.objects.count(), held(desk)) == (1, "ACTIVE")
 
 
 def test_coins_that_come_back_agree_and_stay_a_case(desk: Desk) -> None:
