@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from accounts.core.keyring import Keyring
 from exchanges.connect import open_public
 from exchanges.core.errors import ExchangeFault
-from exchanges.models import ExchangeKey
+from exchanges.queries import missing_key_ids
+from exchanges.vault import keyring
 from tradingbot.health import Part, State, parts
 
 REPAIRS = {
@@ -59,14 +58,13 @@ def diagnose(at: datetime, exchange: str | None = None) -> Iterator[Finding]:
 
 def _keys() -> Part:
     """Does the keyring hold the master key of every stored secret?"""
-    ring = set(Keyring(settings.ENCRYPTION_KEYS).key_ids)
     try:
-        stored = set(ExchangeKey.objects.present().values_list("key_id", flat=True))
+        missing = missing_key_ids()
     except DatabaseError:
         return Part(State.UNKNOWN, "The database does not answer.")
-    if missing := stored - ring:
+    if missing:
         return Part(State.FAILED, f"Exchange keys are sealed under {', '.join(sorted(missing))}, which is not here.")
-    return Part(State.OK, f"{len(ring)} in the ring, every stored exchange key has its own.")
+    return Part(State.OK, f"{len(set(keyring().key_ids))} in the ring, every stored exchange key has its own.")
 
 
 def _clock() -> Part:
