@@ -86,7 +86,7 @@ def tick_market(key: MarketKey, at: datetime, moment: Moment | None = None) -> T
     if not runs:
         return report
     built, broken = opinions.strategies_of(runs)
-    report.faults += [_break(run, why) for run, why in broken]
+    report.faults += [_break(run, why, at) for run, why in broken]
     runs = [run for run in runs if opinions.voice_key(run) in built]
     if not runs:
         return report
@@ -285,11 +285,12 @@ def _wait(runs: Sequence[BotRun], key: MarketKey, trouble: Exception, at: dateti
     return f"{key.exchange} {key.symbol} {key.timeframe}: {detail}"
 
 
-def _break(run: BotRun, why: str) -> str:
+def _break(run: BotRun, why: str, at: datetime) -> str:
     """A run whose strategy cannot be built any more says so and stops deciding; its position stays.
 
     One that was asked to stop goes on with that, and one that has stopped stays so: neither needs its strategy.
     """
     deciding = BotRun.objects.filter(pk=run.pk, status__in=(Status.STARTING, Status.RUNNING, Status.PAUSED))
     deciding.update(status=Status.ERROR, status_reason=why[:300])
+    BotRun.objects.filter(pk=run.pk, status=Status.STOPPING).update(next_check_at=at + RETRY)
     return f"run {run.pk}: {why}"
