@@ -218,6 +218,9 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         if isinstance(opinion.plan, Grid) and not (opinion.exit and run.held > 0):
             return _worked(grid_turn.work(run, opinion.plan, opinion, at, stale=stale), report)
         acted = acting.act(run, cause, lambda now: decide(opinion, now), at, stale=stale, full_exit=opinion.exit)
+        if acted.order is not None:
+            report.orders.append(acted.order.pk)
+            stops.protect(run.pk, at)
     except ExchangeFault as fault:
         report.faults.append(_wait([run], MarketKey(run.exchange, run.symbol, run.timeframe), fault, at))
         return False
@@ -230,9 +233,6 @@ def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: 
         return False
     if acted.placed.decision is not None:
         report.decisions += 1
-    if acted.order is not None:
-        report.orders.append(acted.order.pk)
-        stops.protect(run.pk, at)
     return True
 
 

@@ -17,6 +17,7 @@ from bots.testing import Stage, scripted_candles, start_run
 from bots.tests.desk import Desk, after
 from bots.tick import MarketKey
 from exchanges import market_data
+from exchanges.core.errors import UnknownSymbol
 from exchanges.core.orders import Quote
 from exchanges.models import ExchangeKey
 from exchanges.testing import FakeExchange
@@ -206,6 +207,23 @@ def test_one_run_s_trouble_never_stops_the_others(
     report = tick.tick_due(stage.closes(3))
     assert report.faults == [f"run {broken.pk}: ZeroDivisionError"]
     assert list(Order.objects.values_list("run_id", flat=True)) == [sound.pk]
+
+
+def test_a_stop_order_that_stumbles_never_stops_the_others(
+    alice: User, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, sound = start_run(alice), start_run(alice)
+    tick_through(stage, 0, 2)
+
+    def stumble(run_id: int, at: object) -> None:
+        if run_id == broken.pk:
+            raise UnknownSymbol("demo lists no 'BTC/USDT'.")
+
+    monkeypatch.setattr(tick.stops, "protect", stumble)
+    for _ in range(2):
+        report = tick.tick_due(stage.closes(3))
+    assert (report.faults, report.orders) == ([], [])
+    assert list(Order.objects.order_by("run_id").values_list("run_id", flat=True)) == [broken.pk, sound.pk]
 
 
 def test_a_strategy_that_stumbles_silences_its_own_runs_only(
