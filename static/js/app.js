@@ -102,6 +102,10 @@ setInterval(() => { if (!document.hidden) ages(); }, 1000);
 
 // --- Dialogs: a link to a confirmation page opens it in place -----------------------------------
 const dialog = $("dialog");
+// A second answer, to a double click or another link, does not change the question under the reader's hands.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "dialog-body" && dialog.open) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:afterSwap", (event) => {
   if (dialog && event.detail.target.id === "dialog-body" && !dialog.open) {
     dialog.showModal();

@@ -264,3 +264,25 @@ def test_shortcuts_go_places_and_can_be_switched_off(opened, alice):
     page.keyboard.type("gt")
     page.wait_for_timeout(300)
     assert page.url.endswith("/app/bots/")
+
+
+def def test_the_answer_to_a_second_click_changes_no_open_question(opened, alice):
+    page = opened().new_page()
+    asked = []
+
+    def hold_the_second(route):
+        asked.append(route)
+        if len(asked) == 1:
+            route.continue_()
+
+    with quiet(page):
+        page.goto("/app/trades/")
+        page.route("**/app/risk/stop/", hold_the_second)
+        page.locator("header .button.stop").dblclick()
+        page.locator("#dialog [value=reduce]").check()
+        while len(asked) < 2:
+            page.wait_for_timeout(50)
+        with page.expect_response("**/app/risk/stop/"):
+            asked[1].continue_()
+        page.wait_for_timeout(300)
+        assert page.locator("#dialog [value=reduce]").is_checked()
