@@ -119,12 +119,15 @@ for (const kind of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     if (link instanceof HTMLAnchorElement) location.assign(link.href);
   });
 }
+// A press beside a dialog closes it, the end of a selection that began in it does not.
+let pressed = null;
+document.addEventListener("pointerdown", (event) => { pressed = event.target; });
 document.addEventListener("click", (event) => {
   const closer = event.target.closest("[data-close]");
   if (closer && closer.closest("dialog")) { event.preventDefault(); closer.closest("dialog").close(); }
   const opener = event.target.closest("[data-open]");
   if (opener) $(opener.dataset.open).showModal();
-  if (event.target instanceof HTMLDialogElement) event.target.close();
+  if (event.target instanceof HTMLDialogElement && pressed === event.target) event.target.close();
 });
 
 // --- A form is sent once -------------------------------------------------------------------------

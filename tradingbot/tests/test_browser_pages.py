@@ -286,3 +286,18 @@ def def test_the_answer_to_a_second_click_changes_no_open_question(opened, alice
             asked[1].continue_()
         page.wait_for_timeout(300)
         assert page.locator("#dialog [value=reduce]").is_checked()
+
+
+
+def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(opened, alice):
+    page = opened().new_page()
+    page.goto("/app/trades/")
+    page.locator("header .button.stop").click()
+    place = page.get_by_label("Why, for the log").bounding_box()
+    page.mouse.move(place["x"] + 40, place["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(5, place["y"] + 10)
+    page.mouse.up()
+    expect(page.locator("#dialog")).to_be_visible()
+    page.mouse.click(5, place["y"])
+    expect(page.locator("#dialog")).to_be_hidden()
