@@ -4,9 +4,9 @@
 const ACTIVE_MS = 4000, HIDDEN_MS = 60000, IDLE_MS = 15 * 60 * 1000, MOST_MS = 60000;
 const $ = (id) => document.getElementById(id);
 
-// --- Morphing keeps what the reader has opened, typed or drawn -----------------------------------
+// --- Morphing keeps what the reader has opened, typed, sent or drawn ------------------------------
 const callbacks = window.Idiomorph.defaults.callbacks;
-callbacks.beforeNodeMorphed = (old) => !(old instanceof Element && old.hasAttribute("data-keep"));
+callbacks.beforeNodeMorphed = (old) => !(old instanceof Element && old.matches("[data-keep], form[data-sent]"));
 callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details, dialog"));
 
 // --- A form that is redrawn as it is filled in --------------------------------------------------

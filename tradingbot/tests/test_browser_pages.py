@@ -301,3 +301,15 @@ def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(opened, alice):
     expect(page.locator("#dialog")).to_be_visible()
     page.mouse.click(5, place["y"])
     expect(page.locator("#dialog")).to_be_hidden()
+
+
+
+def test_a_refresh_does_not_free_a_form_that_is_sent(opened, alice):
+    run = demo_run(alice, timezone.now())
+    page = opened().new_page()
+    page.goto(f"/app/bots/{run.pk}/")
+    page.evaluate("addEventListener('submit', (event) => event.preventDefault())")
+    page.get_by_role("button", name="Pause").click()
+    lifecycle.pause(run, timezone.now(), CONSOLE)
+    expect(page.locator("#live .state.paused")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("button", name="Pause")).to_be_disabled()
