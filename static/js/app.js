@@ -138,13 +138,15 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "1";
   setTimeout(() => form.querySelectorAll("button:not([type=button])").forEach((b) => { b.disabled = true; }));
 });
-addEventListener("pageshow", (event) => {
-  if (!event.persisted) return;
+function free() {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
     form.querySelectorAll("button").forEach((b) => { b.disabled = false; });
   }
-});
+}
+addEventListener("pageshow", (event) => { if (event.persisted) free(); });
+// Whoever stops a page that does not come may send the form again.
+if (window.navigation) navigation.addEventListener("navigateerror", free);
 for (const select of document.querySelectorAll("form.filters select")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }

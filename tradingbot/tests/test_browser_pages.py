@@ -313,3 +313,19 @@ def test_a_refresh_does_not_free_a_form_that_is_sent(opened, alice):
     lifecycle.pause(run, timezone.now(), CONSOLE)
     expect(page.locator("#live .state.paused")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+
+
+
+def test_a_form_whose_sending_was_stopped_can_be_sent_again(opened, alice):
+    page = opened().new_page()
+    page.goto("/app/bots/new/")
+    page.route("**/app/bots/new/", lambda route: None)
+    # Both by the clock of the page: from here nothing reaches it while it waits for an answer.
+    page.evaluate("""() => {
+      setTimeout(() => document.getElementById("start").requestSubmit(), 100);
+      setTimeout(() => window.stop(), 600);
+    }""")
+    page.wait_for_timeout(1000)
+    page.unroute("**/app/bots/new/")
+    page.get_by_role("button", name="Start paper bot").click()
+    page.wait_for_url(re.compile(r"/app/bots/\d+/"))
