@@ -8,7 +8,7 @@ from bots import connect, reconcile, settling
 from bots.core.order_state import OrderState
 from bots.models import BotRun, Incident, Order, TradingAccount
 from bots.tests.desk import Desk, after
-from exchanges.core.errors import KeyInvalid, RateLimited, UnknownSymbol
+from exchanges.core.errors import BudgetSpent, KeyInvalid, RateLimited, UnknownSymbol
 from exchanges.core.port import Exchange
 from exchanges.models import SimulatedWallet
 
@@ -53,6 +53,14 @@ def test_a_ban_during_the_comparison_is_remembered(desk: Desk) -> None:
     assert settling.reconcile_all(after(1), "test").faults
     account = TradingAccount.objects.get()
     assert (account.banned_until, account.reconciled_at) == (after(60), None)
+
+
+def test_our_own_budget_bans_nobody(desk: Desk) -> None:
+    in_doubt(desk)
+    desk.books.fail("fetch_order", BudgetSpent("Our own request budget is spent.", retry_at=after(20)))
+    report = settling.settle_all(after(9), "test")
+    assert report.faults == [f"account {desk.run.account_id}: EXCHANGE_UNAVAILABLE: Our own request budget is spent."]
+    assert TradingAccount.objects.get().banned_until is None
 
 
 def test_an_account_that_cannot_be_opened_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from redis.exceptions import RedisError
 
-from exchanges.core.errors import RateLimited
+from exchanges.core.errors import BudgetSpent, RateLimited
 
 # Long enough for a burst of look-ups where an exchange counts in whole seconds per request (kraken).
 WINDOW_SECONDS = 20
@@ -57,14 +57,14 @@ class RateBudget:
             self._ask("set", f"{self._name}:ban", until, (until - at + _GRACE).total_seconds())
 
     def spend(self, cost: float, at: datetime, patience: float, *, urgent: bool = False) -> None:
-        """Wait for room in the budget, at most ``patience`` seconds; RateLimited when that is not enough."""
+        """Wait for room in the budget, at most ``patience`` seconds; BudgetSpent when that is not enough."""
         units = max(1, int(cost * _UNIT))
         limit = int(self._whole * (SHARE_URGENT if urgent else SHARE))
         deadline = time.monotonic() + patience
         while not self._fits(units, limit):
             wait = WINDOW_SECONDS - time.time() % WINDOW_SECONDS
             if time.monotonic() + wait > deadline:
-                raise RateLimited(
+                raise BudgetSpent(
                     f"Our own request budget for {self._exchange} is spent.", retry_at=at + timedelta(seconds=wait)
                 )
             time.sleep(wait)

@@ -9,6 +9,7 @@
     │   ├── PermissionMissing
     │   ├── MarketClosed
     │   ├── RateLimited      stop asking this exchange until ``retry_at``
+    │   │   └── BudgetSpent  by our own count, kept so that the exchange never has to say it
     │   └── ClockSkew        our timestamp was refused
     ├── DuplicateOrder       an order with our id exists: look it up
     ├── OrderNotFound        a look-up said no; counts only as one miss
@@ -62,6 +63,10 @@ class MarketClosed(Refused):
 
 class RateLimited(Refused):
     code = "VENUE_BANNED"
+
+
+class BudgetSpent(RateLimited):
+    code = "EXCHANGE_UNAVAILABLE"
 
 
 class ClockSkew(Refused):

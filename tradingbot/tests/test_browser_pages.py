@@ -266,7 +266,7 @@ def test_shortcuts_go_places_and_can_be_switched_off(opened, alice):
     assert page.url.endswith("/app/bots/")
 
 
-def def test_the_answer_to_a_second_click_changes_no_open_question(opened, alice):
+def test_the_answer_to_a_second_click_changes_no_open_question(opened, alice):
     page = opened().new_page()
     asked = []
 
@@ -288,7 +288,6 @@ def def test_the_answer_to_a_second_click_changes_no_open_question(opened, alice
         assert page.locator("#dialog [value=reduce]").is_checked()
 
 
-
 def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(opened, alice):
     page = opened().new_page()
     page.goto("/app/trades/")
@@ -303,7 +302,6 @@ def test_a_selection_that_ends_beside_a_dialog_does_not_close_it(opened, alice):
     expect(page.locator("#dialog")).to_be_hidden()
 
 
-
 def test_a_refresh_does_not_free_a_form_that_is_sent(opened, alice):
     run = demo_run(alice, timezone.now())
     page = opened().new_page()
@@ -313,7 +311,6 @@ def test_a_refresh_does_not_free_a_form_that_is_sent(opened, alice):
     lifecycle.pause(run, timezone.now(), CONSOLE)
     expect(page.locator("#live .state.paused")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()
-
 
 
 def test_a_form_whose_sending_was_stopped_can_be_sent_again(opened, alice):

@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 from exchanges.adapters import rate_budget
 from exchanges.adapters.rate_budget import RateBudget
-from exchanges.core.errors import RateLimited
+from exchanges.core.errors import BudgetSpent, RateLimited
 
 AT = datetime(2024, 2, 1, 10, 0, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def test_spent_budget_refuses_what_cannot_wait(monkeypatch: pytest.MonkeyPatch):
     for _ in range(7):
         budget.spend(1, AT, patience=0)
 
-    with pytest.raises(RateLimited, match="budget"):
+    with pytest.raises(BudgetSpent, match="budget"):
         budget.spend(1, AT, patience=0)
 
 
