@@ -24,9 +24,9 @@ KEY_CHECK_EVERY = timedelta(hours=12)
 
 
 def assess_risk(at: datetime) -> int:
-    """Every active run's equity at the latest price; how many runs there are, those without a price included."""
+    """Equity of every run that has not stopped, at the latest price; how many they are, also those without a price."""
     prices: dict[tuple[str, str], Decimal | None] = {}
-    runs = list(BotRun.objects.active().select_related("position").order_by("exchange", "symbol"))
+    runs = list(BotRun.objects.guarded().select_related("position").order_by("exchange", "symbol"))
     last_points = _last_points(runs)
     limits = limits_of_all(runs)
     points: list[EquityPoint] = []
@@ -54,7 +54,7 @@ def assess_risk(at: datetime) -> int:
 
 def recheck_keys(at: datetime) -> int:
     """Ask again what the keys of live runs may do; returns how many exchanges answered. A fault changes nothing."""
-    used = BotRun.objects.active().filter(mode=Mode.LIVE).values("key_id")
+    used = BotRun.objects.guarded().filter(mode=Mode.LIVE).values("key_id")
     old = Q(last_checked_at=None) | Q(last_checked_at__lte=at - KEY_CHECK_EVERY)
     answered = 0
     for key in ExchangeKey.objects.present().filter(old, pk__in=used).order_by("id"):

@@ -21,10 +21,10 @@ from bots.core.intent import OrderIntent, Purpose
 from bots.core.order_state import FINAL, OrderState, require
 from bots.core.risk import Situation, check
 from bots.ledger import locked_position
-from bots.models import ACTIVE, BotRun, Decision, Order, OrderEvent, TradingAccount
+from bots.models import GUARDED, BotRun, Decision, Order, OrderEvent, TradingAccount
 from bots.situation import Ambient, gates_against, situation, snapshot
 from exchanges.core.decimals import ONE, ZERO
-from exchanges.core.errors import DuplicateOrder, ExchangeFault, RateLimited, Refused
+from exchanges.core.errors import BudgetSpent, DuplicateOrder, ExchangeFault, RateLimited, Refused
 from exchanges.core.market import Market
 from exchanges.core.orders import OrderReport, Side
 from exchanges.core.port import Exchange
@@ -95,7 +95,7 @@ def _decide_locked(
     run = _locked_run(run_id)
     if run.lease_epoch != epoch:
         raise LeaseLost(f"run {run_id}: epoch {epoch} is over")
-    if run.status not in ACTIVE or Decision.objects.filter(run=run, decision_key=cause.decision_key).exists():
+    if run.status not in GUARDED or Decision.objects.filter(run=run, decision_key=cause.decision_key).exists():
         return Placed(None, None)
     row = locked_position(run)
     now = situation(run, row, market, ambient, at, candle=cause.candle_opened_at)
@@ -188,7 +188,7 @@ def claim(order: Order, epoch: int, actor: str, market: Market, ambient: Ambient
         order.refresh_from_db()
         if order.state != OrderState.PLANNED or run.lease_epoch != epoch:
             return False
-        if at > order.expires_at or run.status not in ACTIVE:
+        if at > order.expires_at or run.status not in GUARDED:
             why = "too old to send" if at > order.expires_at else "its run has ended"
             transition(order, OrderState.EXPIRED_UNSENT, why, actor, at)
             return False
@@ -261,8 +261,11 @@ def _refused(order: Order, refusal: Refused, actor: str, at: datetime) -> None:
 
 
 def stay_away(account_id: int, fault: RateLimited) -> None:
-    """Remember how long the exchange wants no requests; a known ban is never shortened."""
-    if fault.retry_at is not None:
+    """Remember how long the exchange wants no requests; a known ban is never shortened.
+
+    Our own budget for reads bans nobody: what it keeps back is there for orders.
+    """
+    if fault.retry_at is not None and not isinstance(fault, BudgetSpent):
         shorter = Q(banned_until=None) | Q(banned_until__lt=fault.retry_at)
         TradingAccount.objects.filter(shorter, pk=account_id).update(banned_until=fault.retry_at)
 

@@ -221,7 +221,7 @@ def _permission(run: BotRun, at: datetime) -> dict[str, Any]:
         "gate_reason": f"{reason} ({level})" if level else "",
         "held_by_case": level == Level.ACCOUNT,
         "permit": permit(run, at),
-        "paused": run.status in (Status.PAUSED, Status.STOPPING),
+        "paused": run.status in (Status.PAUSED, Status.STOPPING, Status.ERROR),
         "key_unbound": run.mode == Mode.LIVE and run.key is not None and run.key.ip_restricted is False,
         "banned_until": run.account.banned_until,
     }

@@ -27,6 +27,8 @@ from strategies.core.signals import Action
 
 log = logging.getLogger(__name__)
 
+#: Runs that buy nothing now, so that no entry of theirs may rest.
+IDLE = {Status.PAUSED: "the run is paused", Status.ERROR: "the run is in error"}
 #: Wishes to sell that are told as what they are, however often they were denied.
 PROTECTING = frozenset({Code.STOP_LOSS, Code.BREAK_EVEN, Code.TAKE_PROFIT, Code.TRAILING_STOP, Code.MANUAL_CLOSE})
 
@@ -50,9 +52,9 @@ class Wish:
 
 
 def watch_positions(at: datetime) -> WatchReport:
-    """Every active run that holds something or is stopping; one price per market."""
+    """Every run that holds something or is stopping, also one in error; one price per market."""
     report = WatchReport()
-    _watch_all(BotRun.objects.active(), report, at)
+    _watch_all(BotRun.objects.guarded(), report, at)
     _call_back_entries(report, at)
     return report
 
@@ -60,13 +62,13 @@ def watch_positions(at: datetime) -> WatchReport:
 def watch_run(run_id: int, at: datetime) -> WatchReport:
     """The same for one run, for whoever has just changed it."""
     report = WatchReport()
-    _watch_all(BotRun.objects.active().filter(pk=run_id), report, at)
+    _watch_all(BotRun.objects.guarded().filter(pk=run_id), report, at)
     return report
 
 
-def _watch_all(active: BotRunQuerySet, report: WatchReport, at: datetime) -> None:
+def _watch_all(guarded: BotRunQuerySet, report: WatchReport, at: datetime) -> None:
     runs = (
-        active.filter(Q(held__gt=0) | Q(status=Status.STOPPING))
+        guarded.filter(Q(held__gt=0) | Q(status=Status.STOPPING))
         .select_related("account", "account__key", "account__wallet", "position")
         .order_by("exchange", "symbol", "id")
     )
@@ -207,8 +209,10 @@ def _call_back_entries(report: WatchReport, at: datetime) -> None:
         if order.run_id not in gates:
             gates[order.run_id] = worst_gate(order.run)[0]
         gate = gates[order.run_id]
-        if gate is not Gate.ACTIVE or order.run.status == Status.PAUSED:
-            _call_back(order, "kill switch" if gate is not Gate.ACTIVE else "the run is paused", report, at)
+        if gate is not Gate.ACTIVE:
+            _call_back(order, "kill switch", report, at)
+        elif order.run.status in IDLE:
+            _call_back(order, IDLE[Status(order.run.status)], report, at)
 
 
 def _call_back(order: Order, why: str, report: WatchReport, at: datetime) -> None:

@@ -8,10 +8,11 @@ from bots.models.drift import DriftReport
 from bots.models.journal import Decision, EquityPoint
 from bots.models.order import Fill, Order, OrderEvent, RunPosition, TradeLog
 from bots.models.risk import SWITCHED, Arming, CaseKind, GateState, Incident, Level, RiskLimits, TradingGate
-from bots.models.run import ACTIVE, MONEY, BotRun, Mode, Status, TradingAccount
+from bots.models.run import ACTIVE, GUARDED, MONEY, BotRun, Mode, Status, TradingAccount
 
 __all__ = [
     "ACTIVE",
+    "GUARDED",
     "MONEY",
     "SWITCHED",
     "Arming",

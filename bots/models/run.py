@@ -39,6 +39,8 @@ class Status(models.TextChoices):
 
 #: Runs that are ticked, watched and reconciled.
 ACTIVE = (Status.STARTING, Status.RUNNING, Status.PAUSED, Status.STOPPING)
+#: Runs whose positions are protected and judged: one in error decides nothing more, and its stops go on.
+GUARDED = (*ACTIVE, Status.ERROR)
 
 
 class TradingAccount(models.Model):
@@ -75,6 +77,9 @@ class BotRunQuerySet(models.QuerySet["BotRun"]):
 
     def active(self) -> "BotRunQuerySet":
         return self.filter(status__in=ACTIVE)
+
+    def guarded(self) -> "BotRunQuerySet":
+        return self.filter(status__in=GUARDED)
 
     def due(self, at: datetime) -> "BotRunQuerySet":
         return self.active().filter(next_check_at__lte=at)

@@ -27,14 +27,14 @@ class KeyUse:
 
 
 def key_in_use(key: ExchangeKey) -> bool:
-    return BotRun.objects.active().filter(key=key).exists()
+    return BotRun.objects.guarded().filter(key=key).exists()
 
 
 def key_uses(user: User, at: datetime) -> list[KeyUse]:
     """The user's present keys, newest first."""
     keys = list(ExchangeKey.objects.for_user(user).present())
     until = dict(Arming.objects.filter(key__in=keys, dropped_at=None).values_list("key_id", "expires_at"))
-    active = Counter(BotRun.objects.active().filter(key__in=keys).values_list("key_id", flat=True))
+    active = Counter(BotRun.objects.guarded().filter(key__in=keys).values_list("key_id", flat=True))
     used = dict(BotRun.objects.filter(key__in=keys).values_list("key_id").annotate(at=Max("started_at")).order_by())
     return [_use(key, at, until, active, used) for key in keys]
 

@@ -76,7 +76,8 @@ def answer_line(run: RunView) -> str:
     if run.status == "stopped":
         return "The run is stopped: it places no orders." + (" What it held was kept." if run.position else "")
     if run.status == "error":
-        return f"The run is in error: {run.status_reason}"
+        kept = ", and what it holds is still protected" if run.position else ""
+        return f"The run is in error{kept}: {run.status_reason}"
     if run.halted is not None and run.halted.level == Level.ACCOUNT:
         return f"{HOLDS[run.halted.state]} {run.halted.reason} Nothing is ever traded to repair."
     if run.halted is not None:

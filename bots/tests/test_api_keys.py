@@ -95,6 +95,8 @@ def test_a_key_in_use_stays(api: ApiClient, alice: User, stage: Stage) -> None:
     account = TradingAccount.objects.create(owner=alice, mode="live", exchange="binance", key=key)
     BotRun.objects.filter(pk=run.pk).update(mode="live", key=key, account=account)
     problem(api.delete(f"/exchange/keys/{key.pk}"), 409, "key_in_use")
+    BotRun.objects.filter(pk=run.pk).update(status="error")
+    problem(api.delete(f"/exchange/keys/{key.pk}"), 409, "key_in_use")
     assert ExchangeKey.objects.get().encrypted_secret
     BotRun.objects.filter(pk=run.pk).update(status="stopped", stopped_at=START)
     assert api.delete(f"/exchange/keys/{key.pk}").status_code == 204

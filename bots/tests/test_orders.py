@@ -6,13 +6,13 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.audit import CONSOLE
-from bots import gates, orders
+from bots import gates, orders, settling
 from bots.core.codes import Code
 from bots.core.decision import Decided
 from bots.core.intent import Purpose
 from bots.core.order_state import IllegalTransition, OrderState
 from bots.models import BotRun, Decision, Level, Order, OrderEvent, Status, TradingAccount
-from bots.tests.desk import Desk, after, buy
+from bots.tests.desk import Desk, after, buy, sell
 from exchanges.core.errors import (
     DuplicateOrder,
     ExchangeFault,
@@ -24,6 +24,7 @@ from exchanges.core.errors import (
     Unavailable,
 )
 from exchanges.core.orders import OrderReport, ReportStatus, Side
+from exchanges.testing import BTC_USDT
 
 S = OrderState
 
@@ -60,11 +61,28 @@ def test_the_database_itself_keeps_a_slot_for_one_live_order(desk: Desk) -> None
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("status", [Status.STOPPED, Status.ERROR])
-def test_a_run_that_ended_meanwhile_decides_nothing(desk: Desk, status: str) -> None:
-    BotRun.objects.update(status=status, stopped_at=after(0))
+def test_a_run_that_ended_meanwhile_decides_nothing(desk: Desk) -> None:
+    BotRun.objects.update(status=Status.STOPPED, stopped_at=after(0))
     assert desk.place() == orders.Placed(None, None)
     assert not Decision.objects.exists()
+
+
+def test_a_run_in_error_buys_nothing_and_sells_what_it_holds(desk: Desk) -> None:
+    desk.sent()
+    settling.settle_all(after(1), "test")
+    BotRun.objects.update(status=Status.ERROR)
+    assert desk.send(desk.planned(sell, 2, "exit:1"), 2)
+    settling.settle_all(after(3), "test")
+    assert BotRun.objects.get().held < BTC_USDT.amount_step
+    denied = desk.place(buy, 4, "candle:9")
+    assert (denied.order, denied.decision and denied.decision.code) == (None, Code.RUN_PAUSED)
+
+
+def test_a_planned_entry_of_a_run_in_error_is_denied_at_its_claim(desk: Desk) -> None:
+    order = desk.planned()
+    BotRun.objects.update(status=Status.ERROR)
+    assert not desk.send(order)
+    assert (order.state, order.reject_code, desk.books.sent) == (S.DENIED, Code.RUN_PAUSED, [])
 
 
 def test_a_run_that_ended_meanwhile_sends_nothing(desk: Desk) -> None:

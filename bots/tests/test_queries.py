@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.audit import CONSOLE
 from accounts.models import User
 from bots import gates, lifecycle, rounds
-from bots.models import BotRun, Order, TradeLog
+from bots.models import BotRun, Order, RunPosition, TradeLog
 from bots.queries import history, money, risk, runs
 from bots.queries.shapes import RunFilter, TradeFilter
 from bots.queries.totals import trade_totals
@@ -198,3 +198,5 @@ def test_the_answer_says_why(alice: User, stage: Stage) -> None:
     assert answer() == "The run is stopped: it places no orders."
     BotRun.objects.filter(pk=run.pk).update(status="error", status_reason="no such strategy")
     assert answer() == "The run is in error: no such strategy"
+    RunPosition.objects.filter(run=run).update(amount=1, entry_price=100)
+    assert answer() == "The run is in error, and what it holds is still protected: no such strategy"

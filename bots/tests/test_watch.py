@@ -102,6 +102,28 @@ def test_flatten_sells_what_a_run_in_error_holds(alice: User, stage: Stage) -> N
     assert (run.status, run.held, sold(run)) == (Status.STOPPED, 0, [(Code.MANUAL_CLOSE, D(107))])
 
 
+def test_what_a_run_in_error_holds_is_still_protected(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices = [100, 100, 100, 99, 95, 94, 94]
+    with staged(Stage(scripted_candles([0, 1, 0, 0, 0, 0, 0], prices)), monkeypatch.setattr) as stage:
+        run = start_run(alice, limits={"stop_loss_pct": "5"})
+        play(stage, 2)
+        BotRun.objects.update(params={"unknown": 1})
+        play(stage, 5, 3)
+    run.refresh_from_db()
+    assert sold(run) == [(Code.STOP_LOSS, D(95))]
+    assert (run.status, run.held) == (Status.ERROR, 0)
+
+
+def test_an_entry_of_a_run_in_error_is_called_back(alice: User, stage: Stage) -> None:
+    run = start_run(alice, limits=RESTING)
+    play(stage, 3)
+    assert run.orders.get().state == "OPEN"
+    BotRun.objects.update(status=Status.ERROR)
+    watch.watch_positions(stage.closes(3))
+    order = run.orders.get()
+    assert (order.state, order.events.filter(cause__contains="the run is in error").exists()) == ("CANCELED", True)
+
+
 def test_the_switch_wants_a_known_action_and_a_reason(alice: User) -> None:
     with pytest.raises(ValueError, match="action"):
         gates.switch(Level.PLATFORM, 0, "explode", "because", START, CONSOLE)
