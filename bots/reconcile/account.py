@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from bots.reconcile import balances, incidents, resting
 from bots.reconcile.absence import ID_LENGTH
 from bots.reconcile.one_order import NORMAL_PACE, book, settle
 from exchanges.core.decimals import ZERO, plain
-from exchanges.core.errors import ExchangeFault, RateLimited
+from exchanges.core.errors import ExchangeFault, RateLimited, UnknownSymbol
 from exchanges.core.orders import FillReport, OrderReport, OrderType, Side
 from exchanges.core.port import Exchange
 
@@ -108,7 +109,9 @@ def reconcile_account(account: TradingAccount, exchange: Exchange, actor: str, a
     runs = list(in_use(at).filter(account=account).order_by("id"))
     since = (account.reconciled_at or min([at, *(run.created_at for run in runs)])) - OVERLAP
     for symbol in sorted({run.symbol for run in runs}):
-        _sweep(account, exchange, symbol, since, actor, at, found)
+        # A market that is listed no more has no lists to read; the others' are read.
+        with suppress(UnknownSymbol):
+            _sweep(account, exchange, symbol, since, actor, at, found)
     compared = balances.compare(account, exchange, runs, at)
     found.mismatches = compared.told
     _remember(account, compared, at)

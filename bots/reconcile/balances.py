@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from bots.core.risk import Gate
-from bots.models import ACTIVE, BotRun, CaseKind, Incident, Order, RunPosition, TradingAccount
+from bots.models import GUARDED, BotRun, CaseKind, Incident, Order, RunPosition, TradingAccount
 from bots.reconcile import incidents, resting
 from exchanges.core.decimals import ZERO, plain
 from exchanges.core.market import Market
@@ -44,17 +44,18 @@ class Compared:
 
 
 def compare(account: TradingAccount, exchange: Exchange, runs: list[BotRun], at: datetime) -> Compared:
-    """Base assets of the active runs: what the exchange holds beyond our fills must stay what it was.
+    """Base assets of the runs that have not stopped: what the exchange holds beyond our fills must stay what it was.
 
     Two passes in a row must disagree, and nothing may be in flight but what rests undisturbed: then a case is opened.
     It stays one case however the difference changes; what is expected is changed by a person alone, resolving it.
     """
     found = Compared()
-    markets = {run.base: run.symbol for run in runs if run.status in ACTIVE}
-    if not markets:
+    if not any(run.status in GUARDED for run in runs):
         return found
     filled = _filled_so_far(account)
     rules, balances = exchange.markets(), exchange.fetch_balances()
+    # Of a market that is listed no more nobody knows the steps.
+    markets = {run.base: run.symbol for run in runs if run.status in GUARDED and run.symbol in rules}
     open_cases = Incident.objects.filter(account=account, kind=CaseKind.BALANCE, resolved_at=None)
     told = set(open_cases.values_list("subject", flat=True))
     for base, symbol in sorted(markets.items()):

@@ -12,7 +12,7 @@ from bots import cases, gates, reconcile
 from bots.cases import CaseResolved, NothingToAccept, Verdict
 from bots.core.order_state import OrderState
 from bots.core.risk import Gate
-from bots.models import CaseKind, Incident, Level, Order, TradingAccount, TradingGate
+from bots.models import BotRun, CaseKind, Incident, Level, Order, Status, TradingAccount, TradingGate
 from bots.queries import cases as told
 from bots.reconcile import balances, incidents
 from bots.situation import worst_gate
@@ -178,6 +178,14 @@ def test_the_evidence_keeps_the_first_passes_and_the_newest(desk: Desk) -> None:
     assert len(evidence.passes) == incidents.FIRST + incidents.NEWEST
     assert {one.difference for one in evidence.passes} == {D("-0.01")}
     assert [run.bot_run_id for run in evidence.runs] == [desk.run.pk]
+
+
+def test_a_market_that_is_listed_no_more_leaves_the_others_compared(desk: Desk) -> None:
+    gone = BotRun.objects.get()
+    gone.pk, gone._state.adding, gone.symbol, gone.status = None, True, "OLD/USDT", Status.ERROR
+    gone.save()
+    assert drifted(desk).subject == "BTC"
+    assert TradingAccount.objects.get().reconciled_at == after(120)
 
 
 def test_only_a_balance_can_be_taken_as_it_is(desk: Desk) -> None:
