@@ -4,13 +4,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from bots import acting, grid_turn, opinions, stops
+from bots import acting, grid_turn, opinions, stops, unseen
 from bots.acting import Moment
-from bots.core import sizing
 from bots.core.codes import MEANING, Code
-from bots.core.decision import Decided, Opinion, decide, hold
+from bots.core.decision import Opinion, decide
 from bots.models import ACTIVE, BotRun, Decision, Status
 from bots.opinions import Voice
 from bots.orders import Cause, candle_key
@@ -23,11 +21,7 @@ from strategies.core.signals import Action
 
 log = logging.getLogger(__name__)
 
-#: Missed candles that are still told in the journal; older ones are only counted as seen.
-BACKLOG = 200
 RETRY = timedelta(seconds=2)
-#: An entry on a candle that is not the last one is still acted on this long after its close.
-LATE = timedelta(seconds=5)
 Voices = dict[tuple[int, str], Voice]
 
 
@@ -91,7 +85,7 @@ def tick_market(key: MarketKey, at: datetime, moment: Moment | None = None) -> T
     if not runs:
         return report
     step = timeframe_ms(key.timeframe)
-    count = max(strategy.warmup_on(step) for strategy in built.values()) + BACKLOG
+    count = max(strategy.warmup_on(step) for strategy in built.values()) + unseen.BACKLOG
     try:
         market = market_data.market(key.exchange, key.symbol, at)
         candles = market_data.closed_candles(key.exchange, key.symbol, key.timeframe, count, at)
@@ -132,81 +126,22 @@ def _decide_all(
     at = moment.at
     idle: list[BotRun] = []
     rows: list[Decision] = []
-    told: dict[tuple[object, ...], tuple[Opinion, Decided]] = {}
+    told: unseen.Told = {}
     for run in runs:
         voice = voices[opinions.voice_key(run)]
-        first = max(opinions.first_unseen(candles, run.last_candle_at), len(candles) - BACKLOG)
-        acting_on = index_to_act_on(run, voice, first, market, at)
-        untouched = (index for index in range(first, len(candles)) if index != acting_on)
-        rows.extend(_row(run, voice, index, market, told, at) for index in untouched)
-        if acting_on is None or _act_on(run, voice.opinion(acting_on), stale, report, moment.of(run.mode)):
+        try:
+            untouched, asking = unseen.heard(run, voice, market, told, at)
+        except Exception as error:
+            # A strategy may stumble over its own words, too.
+            log.exception("run %s was not told why", run.pk)
+            report.faults.append(f"run {run.pk}: {type(error).__name__}")
+            continue
+        rows.extend(untouched)
+        if asking is None or _act_on(run, asking, stale, report, moment.of(run.mode)):
             idle.append(run)
     Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     report.decisions += len(rows)
     _seen(idle, candles, at)
-
-
-def index_to_act_on(run: BotRun, voice: Voice, first: int, market: Market, at: datetime) -> int | None:
-    """The candle that asks for an order: the last one, or an unseen one that closed a moment ago.
-
-    An exit counts on any unseen candle since: giving up risk late is better than not at all.
-    """
-    last = len(voice.signals) - 1
-    if first > last:
-        return None
-    close = Decimal(str(float(voice.candles.close[last])))
-    ready, unseen = voice.signals.ready, range(last, first - 1, -1)
-    holding = not sizing.flat(run.held, close, market)
-    if holding:
-        leaving = next((index for index in unseen if voice.signals.exit[index] and ready[index]), None)
-        if leaving is not None or voice.signals.plan is None:
-            return leaving
-    if isinstance(voice.signals.plan, Grid):
-        # On every candle it looks whether what should rest does.
-        return last if ready[last] else None
-    step = timeframe_ms(run.timeframe)
-    for index in unseen:
-        recent = to_ms(at) - int(voice.candles.opened_at[index]) - step <= LATE.total_seconds() * 1000
-        if voice.signals.entry[index] and ready[index] and (index == last or recent):
-            return index
-    return None
-
-
-def _row(
-    run: BotRun,
-    voice: Voice,
-    index: int,
-    market: Market,
-    told: dict[tuple[object, ...], tuple[Opinion, Decided]],
-    at: datetime,
-) -> Decision:
-    """The journal's row for a candle that asks for nothing; runs that share a voice share its words."""
-    close = Decimal(str(float(voice.candles.close[index])))
-    holding = not sizing.flat(run.held, close, market)
-    name = (id(voice), index, holding)
-    if name not in told:
-        opinion = voice.opinion(index)
-        told[name] = opinion, hold(opinion, holding=holding) or _missed(opinion, holding=holding)
-    opinion, decided = told[name]
-    return Decision(
-        run=run,
-        decision_key=candle_key(opinion.candle_opened_at),
-        at=at,
-        candle_opened_at=opinion.candle_opened_at,
-        close=opinion.close,
-        action=decided.action.value,
-        code=decided.code.value,
-        reason=decided.reason[:400],
-        confidence=decided.confidence,
-        indicators=dict(opinion.indicators),
-    )
-
-
-def _missed(opinion: Opinion, *, holding: bool) -> Decided:
-    """A signal on a candle that was seen too late to trade on."""
-    action = Action.SELL if holding else Action.BUY
-    reason = opinion.reason_holding if holding else opinion.reason_flat
-    return Decided(action, Code.DATA_STALE, f"{reason} Seen too late to act on.", opinion.confidence)
 
 
 def _act_on(run: BotRun, opinion: Opinion, stale: bool, report: TickReport, at: datetime) -> bool:
@@ -286,7 +221,7 @@ def _wait(runs: Sequence[BotRun], key: MarketKey, trouble: Exception, at: dateti
 
 
 def _break(run: BotRun, why: str, at: datetime) -> str:
-    """A run whose strategy cannot be built any more says so and stops deciding; its position stays.
+    """A run whose strategy cannot be built any more says so and stops deciding; what it holds stays protected.
 
     One that was asked to stop goes on with that, and one that has stopped stays so: neither needs its strategy.
     """

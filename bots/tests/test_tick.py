@@ -236,6 +236,16 @@ def test_a_strategy_that_stumbles_silences_its_own_runs_only(
     assert (codes(stumbling), codes(sound)) == ([], [Code.NO_SIGNAL])
 
 
+def test_a_strategy_that_stumbles_over_its_words_silences_nobody_else(
+    alice: User, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stumbling, sound = start_run(alice, strategy="rsi_cross"), start_run(alice)
+    monkeypatch.setattr(StrategyRegistry.get("rsi_cross"), "reason", lambda self, *given, **named: 1 / 0)
+    report = tick.tick_due(stage.closes(0))
+    assert report.faults == [f"run {stumbling.pk}: ZeroDivisionError"]
+    assert (codes(stumbling), codes(sound)) == ([], [Code.NO_SIGNAL])
+
+
 class SlowExchange(FakeExchange):
     """Looking at a price takes three seconds; its clock is the one that goes on meanwhile."""
 
