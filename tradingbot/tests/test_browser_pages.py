@@ -278,10 +278,12 @@ def test_the_answer_to_a_second_click_changes_no_open_question(opened, alice):
     with quiet(page):
         page.goto("/app/trades/")
         page.route("**/app/risk/stop/", hold_the_second)
-        page.locator("header .button.stop").dblclick()
+        page.locator("header .button.stop").evaluate("(link) => { link.click(); link.click(); }")
         page.locator("#dialog [value=reduce]").check()
-        while len(asked) < 2:
+        patience = 200
+        while len(asked) < 2 and patience:
             page.wait_for_timeout(50)
+            patience -= 1
         with page.expect_response("**/app/risk/stop/"):
             asked[1].continue_()
         page.wait_for_timeout(300)
