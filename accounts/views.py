@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import operations, queries
-from accounts.auth import actor_of, signed_in, step_up_required
+from accounts.auth import actor_of, signed_in, step_up_required, user_of
 from accounts.forms import ThemeForm, TokenForm
 from accounts.models import ApiToken, User
 
@@ -23,7 +23,7 @@ from accounts.models import ApiToken, User
 @signed_in
 @require_GET
 def profile(request: HttpRequest) -> HttpResponse:
-    user = _user(request)
+    user = user_of(request)
     facts = queries.profile(user, timezone.now())
     form = ThemeForm(initial={"theme": facts.theme})
     return render(request, "accounts/profile.html", {"profile": facts, "form": form})
@@ -34,7 +34,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 def theme(request: HttpRequest) -> HttpResponse:
     form = ThemeForm(request.POST)
     if form.is_valid():
-        operations.choose_theme(_user(request), form.cleaned_data["theme"])
+        operations.choose_theme(user_of(request), form.cleaned_data["theme"])
         messages.success(request, "Your colors are saved.")
     else:
         messages.error(request, "Expected one of the listed color schemes; nothing was changed.")
@@ -44,7 +44,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_GET
 def tokens(request: HttpRequest) -> HttpResponse:
-    rows = queries.tokens(_user(request), timezone.now())
+    rows = queries.tokens(user_of(request), timezone.now())
     return render(request, "accounts/token_list.html", {"tokens": rows})
 
 
@@ -54,7 +54,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def token_create(request: HttpRequest) -> HttpResponse:
     """The answer to a valid POST is the only place where the token is ever seen."""
-    user = _user(request)
+    user = user_of(request)
     form = TokenForm(request.POST or None, allow_admin=user.is_staff)
     if request.method == "POST" and form.is_valid() and (text := _created(request, user, form)):
         return render(request, "accounts/token_created.html", {"token": text, "label": form.cleaned_data["label"]})
@@ -66,7 +66,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def token_revoke(request: HttpRequest, token_id: int) -> HttpResponseBase:
     """Asks on GET; revokes on POST by whoever authenticated within the last minutes."""
-    token = queries.token_of(_user(request), token_id)
+    token = queries.token_of(user_of(request), token_id)
     if token is None:
         raise Http404
     if request.method == "GET":
@@ -109,8 +109,3 @@ def _created(request: HttpRequest, user: User, form: TokenForm) -> str | None:
         form.add_error(None if "allowed_ips" not in error.message_dict else "allowed_ips", error.messages)
         return None
     return text
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
-    return request.user

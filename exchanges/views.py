@@ -9,8 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.auth import actor_of, signed_in, step_up_required
-from accounts.models import User
+from accounts.auth import actor_of, signed_in, step_up_required, user_of
 from exchanges import operations, queries
 from exchanges.core.errors import ExchangeFault
 from exchanges.forms import KeyForm
@@ -42,7 +41,7 @@ def key_new(request: HttpRequest) -> HttpResponse:
 def key_check(request: HttpRequest, key_id: int) -> HttpResponse:
     """Ask the exchange again what the key may do."""
     try:
-        key = queries.key_of(_user(request), key_id)
+        key = queries.key_of(user_of(request), key_id)
         checked = operations.check_key(key, timezone.now(), actor_of(request))
     except ExchangeKey.DoesNotExist:
         raise Http404 from None
@@ -63,15 +62,10 @@ def _tell(request: HttpRequest, key: ExchangeKey) -> None:
 def _added(request: HttpRequest, form: KeyForm) -> ExchangeKey | None:
     """The stored key, or None with the reasons in the form."""
     try:
-        return operations.add_key(_user(request), **form.cleaned_data, at=timezone.now(), actor=actor_of(request))
+        return operations.add_key(user_of(request), **form.cleaned_data, at=timezone.now(), actor=actor_of(request))
     except ValidationError as error:
         for name, texts in error.message_dict.items():
             form.add_error(name, texts)
     except KeyProblem as problem:
         form.add_error(None, f"{problem} Nothing was stored.")
     return None
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
-    return request.user

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_GET
 
-from accounts.auth import signed_in
+from accounts.auth import signed_in, user_of
 from accounts.models import User
 from bots.core.backtest.report_csv import equity_table, sweep_table, trade_table
 from bots.core.backtest.request import asked_for
@@ -21,7 +21,7 @@ from bots.csv_answer import csv_answer, csv_lines
 from bots.models import Backtest
 from bots.queries import research
 from bots.views.candle_drawing import drawn
-from bots.views.shell import digits, found_or_404, user_of
+from bots.views.shell import digits, found_or_404
 from exchanges.core.aggregate import aggregate
 from exchanges.core.candle_pack import places_of
 from exchanges.core.candles import TIMEFRAMES, Candles, Floats, timeframe_ms, to_ms

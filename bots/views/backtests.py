@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from bots import backtests, lifecycle, research_tasks
 from bots.forms_research import BacktestForm
 from bots.models import Backtest, JobState
@@ -21,7 +21,7 @@ from bots.views import research_entries as entered
 from bots.views import research_new
 from bots.views.figures_table import rows_of, years_of
 from bots.views.plots import report_plots
-from bots.views.shell import PER_PAGE, PER_TAB, cursor, digits, found_or_404, live_page, user_of
+from bots.views.shell import PER_PAGE, PER_TAB, cursor, digits, found_or_404, live_page
 
 NEW = research_new.Kind(
     BacktestForm,

@@ -6,10 +6,10 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from bots import breakers as writes
 from bots.queries import breakers
-from bots.views.shell import found_or_404, user_of
+from bots.views.shell import found_or_404
 
 PAGE = "/app/risk/breakers/"
 

@@ -5,9 +5,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from accounts.auth import signed_in
+from accounts.auth import signed_in, user_of
 from bots.queries import capital
-from bots.views.shell import PER_PAGE, cursor, user_of
+from bots.views.shell import PER_PAGE, cursor
 
 
 @signed_in

@@ -6,13 +6,13 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from bots import cases as writes
 from bots.cases import Recheck, Verdict
 from bots.forms import CaseFilterForm, ResolveForm
 from bots.queries import cases
 from bots.queries.cases import CaseFilter
-from bots.views.shell import PER_PAGE, cursor, found_or_404, live_page, user_of
+from bots.views.shell import PER_PAGE, cursor, found_or_404, live_page
 
 SAID = {
     Verdict.STANDS: "The exchange was asked: the disagreement still stands.",

@@ -12,11 +12,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from accounts.auth import signed_in
+from accounts.auth import signed_in, user_of
 from bots.queries import history, runs
 from bots.queries.shapes import RunView, TradeFilter, TradeView
 from bots.views.candle_drawing import drawn
-from bots.views.shell import found_or_404, user_of
+from bots.views.shell import found_or_404
 from exchanges import market_data
 from exchanges.core.candles import Candles, Floats, from_ms, timeframe_ms, to_ms
 from exchanges.core.decimals import from_float

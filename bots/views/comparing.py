@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from accounts.auth import signed_in
+from accounts.auth import signed_in, user_of
 from bots.core.backtest.overlap import overlap
 from bots.core.result_pack import unpack_document
 from bots.models import Backtest
@@ -19,7 +19,7 @@ from bots.queries.curves import compared, curves_of
 from bots.templatetags.figures import UNKNOWN
 from bots.views.figures_table import FIGURES, Figure, best_of, shown
 from bots.views.plots import STYLES, compared_plot
-from bots.views.shell import LARGEST_ID, found_or_404, user_of
+from bots.views.shell import LARGEST_ID, found_or_404
 
 LEAST, MOST = 2, 6
 #: Trades of one side alone that are written out.

@@ -13,12 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.auth import signed_in
+from accounts.auth import signed_in, user_of
 from accounts.models import User
 from bots.models import ACTIVE, Level
 from bots.queries import drift, money, risk, runs
 from bots.queries.shapes import PnlView, RiskView, RunView
-from bots.views.shell import live_page, user_of
+from bots.views.shell import live_page
 from exchanges import queries as keys
 
 PERIODS = {"1d": "24 hours", "7d": "7 days", "30d": "30 days", "all": "All time"}

@@ -6,12 +6,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from bots import downloads, lifecycle, research_tasks
 from bots.forms_research import DownloadForm
 from bots.queries import downloads as queries
 from bots.views import research_entries as entered
-from bots.views.shell import found_or_404, live_page, user_of
+from bots.views.shell import found_or_404, live_page
 from exchanges import connect
 from exchanges.core.errors import ExchangeFault, UnknownTimeframe
 

@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from bots import drift, drift_tasks, lifecycle, research_tasks
 from bots.queries import drift as reports
 from bots.queries import runs
-from bots.views.shell import digits, found_or_404, user_of
+from bots.views.shell import digits, found_or_404
 
 
 @signed_in

@@ -9,12 +9,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.auth import actor_of, signed_in, step_up_required
+from accounts.auth import actor_of, signed_in, step_up_required, user_of
 from bots import arming
 from bots.arming import ArmingRefused
 from bots.forms import ArmForm
 from bots.queries.keys import key_in_use, key_uses
-from bots.views.shell import dialog_page, found_or_404, user_of
+from bots.views.shell import dialog_page, found_or_404
 from exchanges import connect, operations, queries
 from exchanges.models import ExchangeKey
 from exchanges.operations import KeyInUse

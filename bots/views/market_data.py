@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import audit
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from accounts.models import User
 from bots.csv_answer import csv_answer
 from bots.forms_research import ImportForm
@@ -23,7 +23,6 @@ from bots.queries.coverage import covered_markets
 from bots.queries.downloads import recent_downloads
 from bots.views.plots import coverage_bar
 from bots.views.research_entries import known_markets
-from bots.views.shell import user_of
 from exchanges import candle_store
 from exchanges.adapters.candle_files import read_candle_file
 from exchanges.core.candle_check import CandleReport

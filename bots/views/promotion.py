@@ -6,12 +6,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from accounts.auth import actor_of, signed_in, step_up_required
+from accounts.auth import actor_of, signed_in, step_up_required, user_of
 from bots import promotion
 from bots.lifecycle import StartRefused
 from bots.queries import runs
 from bots.queries.keys import key_uses
-from bots.views.shell import LARGEST_ID, found_or_404, user_of
+from bots.views.shell import LARGEST_ID, found_or_404
 from exchanges import queries
 
 

@@ -10,13 +10,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts.audit import Actor
-from accounts.auth import actor_of
+from accounts.auth import actor_of, user_of
 from accounts.models import User
 from bots import research_tasks
 from bots.forms_research import BacktestForm
 from bots.models import Backtest, Sweep
 from bots.views import research_entries as entered
-from bots.views.shell import user_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts.auth import actor_of, signed_in, step_up_required
+from accounts.auth import actor_of, signed_in, step_up_required, user_of
 from accounts.models import User
 from bots import gates, operations
 from bots.core.limits import LimitError
@@ -21,7 +21,7 @@ from bots.models import ACTIVE, SWITCHED, Level, Status
 from bots.queries import risk, runs
 from bots.queries.keys import key_uses
 from bots.queries.shapes import RunView
-from bots.views.shell import dialog_page, digits, found_or_404, live_page, user_of
+from bots.views.shell import dialog_page, digits, found_or_404, live_page
 from exchanges.core.decimals import ZERO
 
 WHOSE = {"platform": "The platform’s limits", "user": "Your limits", "key": "A key’s limits", "run": "A bot’s limits"}

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from accounts.models import User
 from bots import lifecycle
 from bots.forms import RunFilterForm, StopForm
@@ -17,7 +17,7 @@ from bots.models import Mode
 from bots.queries import cases, history, protections, risk, runs
 from bots.queries import drift as drift_reports
 from bots.queries.shapes import RunFilter, RunView, TradeFilter
-from bots.views.shell import PER_PAGE, PER_TAB, cursor, dialog_page, found_or_404, live_page, user_of
+from bots.views.shell import PER_PAGE, PER_TAB, cursor, dialog_page, found_or_404, live_page
 from strategies import queries as strategies
 
 TABS = {"decisions": "Decisions", "trades": "Trades", "orders": "Orders", "drift": "Drift", "settings": "Settings"}

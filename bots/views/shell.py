@@ -10,8 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from accounts.models import User
-
 Found = TypeVar("Found")
 PER_PAGE = 50
 PER_TAB = 25
@@ -19,11 +17,6 @@ LARGEST_ID = 2**63 - 1
 # What differs between two renderings of the same facts: how long ago something was, and form tokens.
 AGES = re.compile(r'(<time class="age"[^>]*>)[^<]*')
 TOKENS = re.compile(r'(name="csrfmiddlewaretoken" value=")[^"]*')
-
-
-def user_of(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
-    return request.user
 
 
 def found_or_404(read: Callable[[], Found]) -> Found:

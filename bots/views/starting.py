@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from accounts.models import User
 from bots import lifecycle
 from bots.forms import StartForm
@@ -24,7 +24,7 @@ from bots.models import Mode
 from bots.queries import runs
 from bots.queries.keys import KeyUse, key_uses
 from bots.templatetags.figures import money
-from bots.views.shell import found_or_404, user_of
+from bots.views.shell import found_or_404
 from exchanges import connect, market_data
 from exchanges.core.candles import TIMEFRAMES
 from exchanges.core.demo import NAME as DEMO

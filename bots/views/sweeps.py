@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
-from accounts.auth import actor_of, signed_in
+from accounts.auth import actor_of, signed_in, user_of
 from bots import research_tasks, sweeps
 from bots.core.sweep.plan import OBJECTIVES
 from bots.forms_research import OBJECTIVE_WORDS, SweepForm
@@ -23,7 +23,7 @@ from bots.views import research_entries as entered
 from bots.views import research_new
 from bots.views.figures_table import BY_NAME, Figure, shown
 from bots.views.plots import SHADES
-from bots.views.shell import PER_PAGE, cursor, digits, found_or_404, live_page, user_of
+from bots.views.shell import PER_PAGE, cursor, digits, found_or_404, live_page
 from strategies.core.strategy import StrategyRegistry
 
 NEW = research_new.Kind(

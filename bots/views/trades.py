@@ -8,14 +8,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from accounts.auth import signed_in
+from accounts.auth import signed_in, user_of
 from accounts.models import User
 from bots.csv_answer import csv_answer, trade_lines
 from bots.forms import TradeFilterForm
 from bots.queries import history
 from bots.queries.shapes import Page, TradeFilter
 from bots.queries.totals import TradeTotals, trade_totals
-from bots.views.shell import PER_PAGE, cursor, live_page, user_of
+from bots.views.shell import PER_PAGE, cursor, live_page
 
 SUMS_HOLD = 60
 

@@ -14,8 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts.auth import LARGEST_ID, actor_of, signed_in
-from accounts.models import User
+from accounts.auth import LARGEST_ID, actor_of, signed_in, user_of
 from strategies import operations
 from strategies.core.errors import RuleError
 from strategies.core.rule_definition import parse_definition
@@ -42,11 +41,6 @@ class Entries:
     source: str = ""
     version: int = 0
     json_text: str = ""
-
-
-def user_of(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - signed_in stands before every caller.
-    return request.user
 
 
 @signed_in
