@@ -50,9 +50,10 @@ def _ask_to_sell(runs: BotRunQuerySet, reason: str) -> None:
     """Also those in error, which need no strategy to sell what they hold."""
     asked = {"status": Status.STOPPING, "close_requested": True, "status_reason": reason[:300]}
     runs.active().update(**asked)
-    # One whose symbol and key another live run has taken cannot become active again; it holds back no other.
-    with suppress(IntegrityError), transaction.atomic():
-        runs.filter(status=Status.ERROR, held__gt=0).update(**asked)
+    for run in runs.filter(status=Status.ERROR, held__gt=0).order_by("pk"):
+        # One whose symbol and key another live run has taken cannot become active again; it holds back no other.
+        with suppress(IntegrityError), transaction.atomic():
+            BotRun.objects.filter(pk=run.pk, status=Status.ERROR).update(**asked)
 
 
 @transaction.atomic

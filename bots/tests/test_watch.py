@@ -11,6 +11,7 @@ from bots import gates, rounds, watch
 from bots.core.codes import Code
 from bots.models import BotRun, Decision, GateState, Level, Order, Status, TradeLog
 from bots.testing import START, Stage, scripted_candles, staged, start_run
+from bots.tests.desk import Desk, after
 from exchanges.core.errors import UnknownSymbol
 
 
@@ -100,6 +101,19 @@ def test_flatten_sells_what_a_run_in_error_holds(alice: User, stage: Stage) -> N
     rounds.whole_round(stage.closes(6))
     run.refresh_from_db()
     assert (run.status, run.held, sold(run)) == (Status.STOPPED, 0, [(Code.MANUAL_CLOSE, D(107))])
+
+
+def test_flatten_sells_for_runs_in_error_although_another_has_taken_the_place_of_one(desk: Desk) -> None:
+    def in_error(symbol: str) -> BotRun:
+        run = BotRun.objects.get(pk=desk.run.pk)
+        run.pk, run._state.adding, run.symbol, run.status, run.held = None, True, symbol, Status.ERROR, D(1)
+        run.save()
+        return run
+
+    replaced, free = in_error(desk.run.symbol), in_error("ETH/USDT")
+    gates.switch(Level.USER, desk.run.user_id, "flatten", "market crash", after(0), CONSOLE)
+    found = dict(BotRun.objects.values_list("pk", "status"))
+    assert found == {desk.run.pk: Status.STOPPING, replaced.pk: Status.ERROR, free.pk: Status.STOPPING}
 
 
 def test_what_a_run_in_error_holds_is_still_protected(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
