@@ -1,21 +1,18 @@
 """Settles every order that is not final, and compares every account with its exchange, account by account."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Q, QuerySet
 
 from bots import connect, orders, reconcile
 from bots.acting import Moment
 from bots.models import BotRun, Order, TradingAccount
 from bots.reconcile import Settled
+from bots.troubles import apart
 from exchanges.core.errors import ExchangeFault, RateLimited
 from exchanges.core.port import Exchange
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -97,16 +94,17 @@ def _each(
     count, moment = 0, Moment(at)
     for account in accounts.select_related("key", "wallet").order_by("id"):
         count += 1
-        try:
-            work(account, connect.open_account(account, moment.of(account.mode)))
-        except ExchangeFault as fault:
-            if isinstance(fault, RateLimited):
-                orders.stay_away(account.pk, fault)
-            faults.append(f"account {account.pk}: {fault.code}: {fault.detail}")
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            # One account's trouble, such as a market that its exchange no longer lists, never stops the next one's.
-            log.exception("account %s could not be gone through", account.pk)
-            faults.append(f"account {account.pk}: {type(error).__name__}")
+        with apart(f"account {account.pk}", faults):
+            _ask(account, work, faults, moment.of(account.mode))
     return count
+
+
+def _ask(
+    account: TradingAccount, work: Callable[[TradingAccount, Exchange], None], faults: list[str], at: datetime
+) -> None:  # fmt: skip
+    try:
+        work(account, connect.open_account(account, at))
+    except ExchangeFault as fault:
+        if isinstance(fault, RateLimited):
+            orders.stay_away(account.pk, fault)
+        faults.append(f"account {account.pk}: {fault.code}: {fault.detail}")

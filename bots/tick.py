@@ -12,6 +12,7 @@ from bots.core.decision import Opinion, decide
 from bots.models import ACTIVE, BotRun, Decision, Status
 from bots.opinions import Voice
 from bots.orders import Cause, candle_key
+from bots.troubles import apart
 from exchanges import market_data
 from exchanges.core.candles import Candles, from_ms, timeframe_ms, to_ms
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
@@ -106,11 +107,8 @@ def _voices(built: opinions.Built, candles: Candles, report: TickReport) -> Voic
     """A strategy that stumbles over these candles silences its own runs and nobody else's."""
     voices: Voices = {}
     for name, strategy in built.items():
-        try:
+        with apart(repr(strategy), report.faults):
             voices[name] = Voice(strategy, strategy.signals(candles), candles)
-        except Exception as error:
-            log.exception("%r has no opinion on these candles", strategy)
-            report.faults.append(f"{strategy!r}: {type(error).__name__}")
     return voices
 
 
@@ -129,16 +127,12 @@ def _decide_all(
     told: unseen.Told = {}
     for run in runs:
         voice = voices[opinions.voice_key(run)]
-        try:
+        # A strategy may stumble over its own words, too.
+        with apart(f"run {run.pk}", report.faults):
             untouched, asking = unseen.heard(run, voice, market, told, at)
-        except Exception as error:
-            # A strategy may stumble over its own words, too.
-            log.exception("run %s was not told why", run.pk)
-            report.faults.append(f"run {run.pk}: {type(error).__name__}")
-            continue
-        rows.extend(untouched)
-        if asking is None or _act_on(run, asking, stale, report, moment.of(run.mode)):
-            idle.append(run)
+            rows.extend(untouched)
+            if asking is None or _act_on(run, asking, stale, report, moment.of(run.mode)):
+                idle.append(run)
     Decision.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     report.decisions += len(rows)
     _seen(idle, candles, at)

@@ -1,10 +1,8 @@
 """Between candles: protections on the latest price, exits that failed, stops that wait, entries to call back."""
 
-import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 
 from bots import acting, connect, lifecycle, retries, stops
@@ -18,14 +16,13 @@ from bots.models import BotRun, Decision, Order, RunPosition, Status
 from bots.models.run import BotRunQuerySet
 from bots.orders import Cause
 from bots.situation import limits_of, worst_gate
+from bots.troubles import apart
 from exchanges import market_data
 from exchanges.core.decimals import plain
 from exchanges.core.errors import ExchangeFault, UnknownSymbol
 from exchanges.core.market import Market
 from exchanges.core.orders import Quote
 from strategies.core.signals import Action
-
-log = logging.getLogger(__name__)
 
 #: Runs that buy nothing now, so that no entry of theirs may rest.
 IDLE = {Status.PAUSED: "the run is paused", Status.ERROR: "the run is in error"}
@@ -80,7 +77,9 @@ def _watch_all(guarded: BotRunQuerySet, report: WatchReport, at: datetime) -> No
         if name not in prices:
             prices[name] = _price(run, report, at)
         if (found := prices[name]) is not None:
-            _watch_one(run, *found, report, moment.of(run.mode))
+            # Whatever befalls one run, the others' stops go on.
+            with apart(f"run {run.pk}", report.faults):
+                _watch(run, *found, report, moment.of(run.mode))
 
 
 def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quote] | None:
@@ -89,17 +88,6 @@ def _price(run: BotRun, report: WatchReport, at: datetime) -> tuple[Market, Quot
     except (ExchangeFault, UnknownSymbol) as trouble:
         report.faults.append(f"{run.exchange} {run.symbol}: {trouble}")
         return None
-
-
-def _watch_one(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: datetime) -> None:
-    """One run's trouble never stops the others: theirs may be stops."""
-    try:
-        _watch(run, market, quote, report, at)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        log.exception("run %s could not be watched", run.pk)
-        report.faults.append(f"run {run.pk}: {type(error).__name__}")
 
 
 def _watch(run: BotRun, market: Market, quote: Quote, report: WatchReport, at: datetime) -> None:
