@@ -243,9 +243,11 @@ def test_a_pass_that_fails_does_not_end_the_watch(broker_up: None, monkeypatch: 
     monkeypatch.setattr(watch_house, "silence", fail)
     watchman = Watchman(0.01)
     watchman.start()
-    wait_for(lambda: len(passes) >= 3)
+    try:
+        wait_for(lambda: len(passes) >= 3)
+    finally:
+        watchman.stop()
     assert len(begun) == 1
-    watchman.stop()
     assert not watchman.is_alive()
     count = len(passes)
     time.sleep(0.05)
