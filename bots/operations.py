@@ -1,6 +1,6 @@
 """Changes to limits, audited; and whom a limit or a switch may be for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import User
-from bots.core.limits import EXECUTION, LimitError, parse_limits
+from bots.core.limits import EXECUTION, LimitError, Limits, parse_limits
 from bots.models import Level, RiskLimits
 from bots.queries.runs import run_model
 from exchanges.models import ExchangeKey
@@ -44,11 +44,24 @@ def checked(limits: Mapping[str, Any]) -> dict[str, str | int | bool]:
 
 
 @transaction.atomic
-def set_limits(level: str, target: int, limits: Mapping[str, Any], at: datetime, actor: Actor) -> RiskLimits:
-    """Replace the limits at one level; raises LimitError naming each wrong one."""
+def set_limits(
+    level: str,
+    target: int,
+    limits: Mapping[str, Any],
+    at: datetime,
+    actor: Actor,
+    permit: Callable[[Limits, Limits], None] | None = None,
+) -> RiskLimits:
+    """Replace the limits at one level; raises LimitError naming each wrong one.
+
+    ``permit`` is given what stands and what is wanted, while nobody else can change it, and raises to refuse.
+    """
     wanted = checked(limits)
-    row, _ = RiskLimits.objects.update_or_create(
-        level=level, target=target, defaults={"limits": wanted, "changed_at": at}
-    )
+    kept = RiskLimits.objects.select_for_update()
+    row, _ = kept.get_or_create(level=level, target=target, defaults={"limits": {}, "changed_at": at})
+    if permit is not None:
+        permit(parse_limits(row.limits), parse_limits(wanted))
+    row.limits, row.changed_at = wanted, at
+    row.save(update_fields=["limits", "changed_at"])
     audit.record(actor, "limits.set", f"{level}:{target}", at=at, limits=wanted)
     return row

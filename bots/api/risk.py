@@ -11,7 +11,7 @@ from accounts.auth import Caller, Forbidden, MissingScope, NotFound, TokenAuth, 
 from accounts.models import User
 from bots import gates, operations
 from bots.api.callers import caller_of
-from bots.core.limits import STRICTER_WHEN_LARGER, Limits, parse_limits
+from bots.core.limits import STRICTER_WHEN_LARGER, Limits
 from bots.queries import risk
 from bots.queries.runs import run_model
 from bots.queries.shapes import GateView, RiskView
@@ -44,12 +44,9 @@ def get_risk(request: HttpRequest) -> RiskView:
 @router.put("/api/v1/risk", auth=TokenAuth("trade"), response=RiskOut)
 def put_risk(request: HttpRequest, body: LimitsIn) -> RiskView:
     """Replace your, a key's or a run's limits by stricter ones; to loosen one takes a second factor on the page."""
-    user, at = caller_of(request).user, timezone.now()
+    user = caller_of(request).user
     target = _whose(user, body)
-    if loosened := _loosened(parse_limits(risk.limits_at(body.level, target)), parse_limits(body.limits)):
-        names = ", ".join(loosened)
-        raise Forbidden("step_up_required", f"A token can only tighten limits, and this would loosen {names}.")
-    operations.set_limits(body.level, target, body.limits, at, actor_of(request))
+    operations.set_limits(body.level, target, body.limits, timezone.now(), actor_of(request), _only_tighter)
     return risk.risk_of(user)
 
 
@@ -71,8 +68,11 @@ def _whose(user: User, body: LimitsIn) -> int:
     return run_model(user, wanted).pk if body.level == "run" else key_of(user, wanted).pk
 
 
-def _loosened(before: Limits, after: Limits) -> list[str]:
-    return [f.name for f in fields(Limits) if _looser(f.name, getattr(before, f.name), getattr(after, f.name))]
+def _only_tighter(before: Limits, after: Limits) -> None:
+    loosened = [f.name for f in fields(Limits) if _looser(f.name, getattr(before, f.name), getattr(after, f.name))]
+    if loosened:
+        names = ", ".join(loosened)
+        raise Forbidden("step_up_required", f"A token can only tighten limits, and this would loosen {names}.")
 
 
 def _looser(name: str, before: Any, after: Any) -> bool:

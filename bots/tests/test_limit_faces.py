@@ -1,14 +1,21 @@
 """Limits of the platform, a user, a key and a run: set on each face that may, the tightest wins; arming by command."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal as D
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
+from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
 from accounts.tests.cast import present_second_factor, totp
-from bots.models import SWITCHED, Arming, RiskLimits
+from bots import operations
+from bots.core.limits import Limits
+from bots.models import SWITCHED, Arming, Level, RiskLimits
 from bots.situation import limits_of
 from bots.testing import START
 from bots.tests.desk import Desk
@@ -98,3 +105,35 @@ def test_arming_is_shown_taken_back_and_given_at_the_console(desk: Desk) -> None
     assert done("key_arm", key, "--yes", *at)["exchange_key_id"] == key
     assert Arming.objects.get(dropped_at=None).by == "console"
     assert "GRANTED" in manage("arming_list", user.email, *at).out
+
+
+def tightened_twice_at_once(user: User) -> None:
+    """Two callers who tighten at once: the second is held against what the first has set, and not before."""
+    operations.set_limits(Level.USER, user.pk, {"max_daily_loss": "100"}, START, CONSOLE)
+    together, seen = Barrier(2), []
+
+    def permit(before: Limits, after: Limits) -> None:
+        seen.append(before.max_daily_loss)
+        with suppress(BrokenBarrierError):
+            together.wait(1.5)
+
+    def put(limit: str) -> None:
+        try:
+            operations.set_limits(Level.USER, user.pk, {"max_daily_loss": limit}, START, CONSOLE, permit)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(put, ["50", "80"]))
+    assert seen in ([D(100), D(50)], [D(100), D(80)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_tightens_is_held_against_what_stands(desk: Desk) -> None:
+    tightened_twice_at_once(desk.run.user)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_who_tightens_is_held_against_what_stands_on_postgresql(desk: Desk) -> None:
+    tightened_twice_at_once(desk.run.user)
