@@ -109,6 +109,8 @@ def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at
     market = checked.market
     try:
         with transaction.atomic():
+            if checked.key is not None:
+                _keep_present(checked.key)
             account = _account(wanted, checked.key, market, at)
             capital.require(account, market.quote, wanted.capital, funds)
             run = BotRun.objects.create(
@@ -138,6 +140,17 @@ def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at
     except IntegrityError:
         raise Conflict("already_running", "An active live run already trades this symbol with this key.") from None
     return run
+
+
+def _keep_present(key: ExchangeKey) -> None:
+    """Hold the key's row until the run is written down: whoever deletes the key meanwhile will find it in use."""
+    if ExchangeKey.objects.select_for_update(no_key=True).present().filter(pk=key.pk).first() is None:
+        raise _unknown_key(key.exchange)
+
+
+def _unknown_key(exchange: str) -> Invalid:
+    text = f"Expected one of your {exchange} keys."
+    return Invalid("unknown_key", text, {"exchange_key_id": text})
 
 
 def _checked_strategy(wanted: StartRequest, at: datetime) -> tuple[Strategy, BaseStrategy]:
@@ -204,8 +217,7 @@ def _checked_key(wanted: StartRequest, at: datetime) -> ExchangeKey:
         raise Invalid("key_required", "A live run needs exchange_key_id.", {"exchange_key_id": "Expected a key's id."})
     key = ExchangeKey.objects.for_user(wanted.user).present().filter(pk=wanted.exchange_key_id).first()
     if key is None or key.exchange != wanted.exchange:
-        text = f"Expected one of your {wanted.exchange} keys."
-        raise Invalid("unknown_key", text, {"exchange_key_id": text})
+        raise _unknown_key(wanted.exchange)
     if reason := connect.supports_live(wanted.exchange):
         raise NotPermitted("live_unsupported", reason)
     if BotRun.objects.filter(key=key, symbol=wanted.symbol, status=Status.ERROR).exists():

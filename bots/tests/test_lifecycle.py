@@ -12,8 +12,10 @@ from accounts.models import AuditEntry, User
 from bots import arming, gates, lifecycle, rounds
 from bots.lifecycle import Conflict, ExchangeDown, Invalid, NotPermitted, StartRefused, WrongStatus
 from bots.models import Arming, BotRun, Level, Mode, Status, TradingAccount
+from bots.queries.keys import key_in_use
 from bots.testing import START, Stage, start_run
 from exchanges import connect
+from exchanges import operations as keys
 from exchanges.core.errors import Unavailable
 from exchanges.core.orders import Balance
 from exchanges.models import ExchangeKey, SimulatedWallet
@@ -175,6 +177,25 @@ def test_live_needs_a_key_of_ones_own_on_that_exchange(alice: User, bob: User, s
 
 
 @override_settings(LIVE_TRADING=True)
+def test_a_key_that_is_deleted_during_the_start_starts_nothing(
+    alice: User, stage: Stage, funded: Funded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = make_key(alice)
+    arming.arm(key, "page", START, CONSOLE)
+
+    def balances_while_the_key_goes() -> dict[str, Balance]:
+        keys.delete_key(key, START, CONSOLE, in_use=key_in_use)
+        return {"USDT": Balance(D(1500), D(0))}
+
+    monkeypatch.setattr(funded, "fetch_balances", balances_while_the_key_goes)
+    with pytest.raises(Invalid) as gone:
+        start_live(alice, key)
+    assert gone.value.code == "unknown_key"
+    assert not BotRun.objects.exists()
+    assert not TradingAccount.objects.exists()
+
+
+@override_settings(LIVE_TRADING=True)
 def test_two_live_runs_never_count_the_same_money_or_symbol(alice: User, stage: Stage, funded: Funded) -> None:
     key = make_key(alice)
     arming.arm(key, "page", START, CONSOLE)
@@ -202,9 +223,10 @@ def test_a_live_run_in_error_keeps_its_place_until_it_is_stopped(alice: User, st
 
 
 def test_arming_refuses_keys_that_may_not_trade(alice: User) -> None:
-    for facts in ({"can_withdraw": True}, {"permissions": "read"}, {"deleted_at": START, "encrypted_secret": ""}):
+    wrong = ({"can_withdraw": True}, {"permissions": "read"}, {"deleted_at": START, "encrypted_secret": ""})
+    for number, facts in enumerate(wrong):
         with pytest.raises(arming.ArmingRefused):
-            arming.arm(make_key(alice, fingerprint=str(facts), **facts), "page", START, CONSOLE)
+            arming.arm(make_key(alice, fingerprint=f"f{number}", **facts), "page", START, CONSOLE)
 
 
 def test_disarming_ends_an_arming_once(alice: User) -> None:
