@@ -1,9 +1,11 @@
 """Keeps each run's equity in mind: its curve, its peak, and where its day began; and what its key may do."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from django.db import transaction
 from django.db.models import Max, Q
 
 from accounts import audit
@@ -21,6 +23,10 @@ from exchanges.models import ExchangeKey
 POINT_EVERY = timedelta(minutes=5)
 #: Entries need an answer of the exchange that is at most a day old: there is time for many tries.
 KEY_CHECK_EVERY = timedelta(hours=12)
+BATCH = 500
+
+#: The peak of a run's equity, the day, and the equity that it began with.
+Memory = tuple[Decimal | None, date | None, Decimal | None]
 
 
 def assess_risk(at: datetime) -> int:
@@ -30,7 +36,7 @@ def assess_risk(at: datetime) -> int:
     last_points = _last_points(runs)
     limits = limits_of_all(runs)
     points: list[EquityPoint] = []
-    rows: list[RunPosition] = []
+    moved: list[tuple[RunPosition, Memory]] = []
     profits: dict[int, Decimal | None] = {}
     for run in runs:
         price = _price(run, prices, at)
@@ -40,15 +46,17 @@ def assess_risk(at: datetime) -> int:
         profit = profits[run.pk] = position_of(run.position).profit(price or Decimal(0))
         equity = run.capital + profit
         breakers.assess_run(run, run.position, limits[run.pk].run, at)
+        before = _memory(run.position)
         if _remember(run.position, equity, at):
-            rows.append(run.position)
+            moved.append((run.position, before))
         if run.pk not in last_points or at - last_points[run.pk] >= POINT_EVERY:
             points.append(EquityPoint(run=run, at=at, equity=equity))
     for (user_id, mode), of_user in {(run.user_id, run.mode): limits[run.pk].user for run in runs}.items():
         breakers.assess_user(user_id, mode, of_user, at)
-    RunPosition.objects.bulk_update(rows, ["peak_equity", "day", "day_start_equity"], batch_size=500)
+    for first in range(0, len(moved), BATCH):
+        _write_down(moved[first : first + BATCH])
     joint_breakers.assess_all([(run, limits[run.pk].user, limits[run.pk].key) for run in runs], profits, at)
-    EquityPoint.objects.bulk_create(points, batch_size=500)
+    EquityPoint.objects.bulk_create(points, batch_size=BATCH)
     return len(runs)
 
 
@@ -80,6 +88,18 @@ def _price(run: BotRun, prices: dict[tuple[str, str], Decimal | None], at: datet
         except (ExchangeFault, UnknownSymbol):
             prices[name] = None
     return prices[name]
+
+
+def _memory(row: RunPosition) -> Memory:
+    return row.peak_equity, row.day, row.day_start_equity
+
+
+@transaction.atomic
+def _write_down(moved: Sequence[tuple[RunPosition, Memory]]) -> None:
+    """Whose memory was begun anew by a person's reset meanwhile keeps that: this equity is from before it."""
+    now = RunPosition.objects.select_for_update(no_key=True).order_by("pk").in_bulk([row.pk for row, _ in moved])
+    unchanged = [row for row, before in moved if row.pk in now and _memory(now[row.pk]) == before]
+    RunPosition.objects.bulk_update(unchanged, ["peak_equity", "day", "day_start_equity"])
 
 
 def _remember(row: RunPosition, equity: Decimal, at: datetime) -> bool:

@@ -18,7 +18,7 @@ from accounts.audit import CONSOLE
 from accounts.auth import NotFound
 from accounts.models import AuditEntry, User
 from accounts.tests.cast import present_second_factor, totp
-from bots import breakers, operations, rounds
+from bots import assess, breakers, operations, rounds
 from bots.api.breakers import router
 from bots.core.backtest import engine
 from bots.core.backtest.terms import Terms
@@ -176,6 +176,28 @@ def test_after_a_reset_the_measure_begins_anew(alice: User, falling: Stage, limi
     breakers.reset(Breaker.objects.get(name=name), "looked at", falling.closes(5), CONSOLE)
     play(falling, 8, 6)
     assert sells(run) == 3
+
+
+def test_a_reset_during_an_assessment_stands(alice: User, falling: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start_run(alice, limits={"max_drawdown_pct": "1.5"})
+    play(falling, 5)
+    row, tomorrow = Breaker.objects.get(name="max_drawdown"), falling.closes(5) + timedelta(days=1)
+    assess_run = breakers.assess_run
+
+    def reset_meanwhile(*given: Any) -> None:
+        assess_run(*given)
+        breakers.reset(row, "looked at", tomorrow, CONSOLE)
+
+    monkeypatch.setattr(breakers, "assess_run", reset_meanwhile)
+    highest = BotRun.objects.get(pk=run.pk).position.peak_equity
+    assess.assess_risk(tomorrow)
+    now = BotRun.objects.get(pk=run.pk)
+    assert now.position.peak_equity == now.capital + now.position.cash < highest
+    assert now.position.day != tomorrow.date()
+    monkeypatch.setattr(breakers, "assess_run", assess_run)
+    assess.assess_risk(tomorrow)
+    now.position.refresh_from_db()
+    assert now.position.day == tomorrow.date()
 
 
 def test_a_cooldown_and_a_low_profit_are_reset_too(alice: User, falling: Stage) -> None:
