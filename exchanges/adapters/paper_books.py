@@ -151,7 +151,7 @@ def _still_reserved(row: SimulatedOrder) -> Decimal:
         ),
         ZERO,
     )
-    return max(row.reserved - taken, ZERO)
+    return max(Decimal(row.reserved) - taken, ZERO)
 
 
 def _fill_report(row: SimulatedFill) -> FillReport:

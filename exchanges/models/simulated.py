@@ -48,7 +48,7 @@ class SimulatedOrder(models.Model):
     limit_price = ExactDecimalField(**AMOUNT, null=True)
     stop_price = ExactDecimalField(**AMOUNT, null=True)
     immediate = models.BooleanField(default=False)
-    reserved = models.DecimalField(
+    reserved = ExactDecimalField(
         **AMOUNT, default=0, help_text="Set aside at acceptance: quote for a buy, base for a sell."
     )
     triggered = models.BooleanField(default=False)
