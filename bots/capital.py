@@ -12,11 +12,12 @@ from decimal import Decimal
 
 from django.db.models import Exists, Max, OuterRef
 
-from bots.models import BotRun, CapitalEntry, CapitalKind, Fill, Order, TradingAccount
+from accounts.models import User
+from bots.models import BotRun, CapitalEntry, CapitalKind, Fill, Mode, Order, TradingAccount
 from bots.models.run import BotRunQuerySet
 from exchanges.core.decimals import ONE, ZERO
 from exchanges.core.orders import Side
-from exchanges.models import ExchangeKey
+from exchanges.models import ExchangeKey, SimulatedWallet
 
 #: What a sell in flight may bring in over the price that it was decided at.
 BETTER = Decimal("0.02")
@@ -40,6 +41,22 @@ class Funds:
 
     free: Decimal
     through: int
+
+
+def live_account(key: ExchangeKey) -> TradingAccount:
+    """The key's account, within the transaction that starts a run; raises DoesNotExist if the key is deleted.
+
+    Its row is held until then: whoever deletes the key meanwhile will find it in use.
+    """
+    held = ExchangeKey.objects.select_for_update(no_key=True).present().get(pk=key.pk)
+    facts = {"owner_id": held.owner_id, "mode": Mode.LIVE, "exchange": held.exchange}
+    return TradingAccount.objects.get_or_create(key=held, defaults=facts)[0]
+
+
+def paper_account(owner: User, exchange: str, quote: str, deposit: Decimal, at: datetime) -> TradingAccount:
+    """A new one with a wallet of its own, which holds what is deposited and nothing else."""
+    wallet = SimulatedWallet.objects.create(exchange=exchange, quote=quote, deposit=deposit, created_at=at)
+    return TradingAccount.objects.create(owner=owner, mode=Mode.PAPER, exchange=exchange, wallet=wallet)
 
 
 def last_fill_of(key: ExchangeKey) -> int:

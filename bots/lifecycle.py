@@ -24,7 +24,7 @@ from exchanges import connect, market_data
 from exchanges.core.candles import TIMEFRAMES, timeframe_ms
 from exchanges.core.errors import ExchangeFault, UnknownExchange, UnknownSymbol, UnknownTimeframe
 from exchanges.core.market import Market
-from exchanges.models import ExchangeKey, SimulatedWallet
+from exchanges.models import ExchangeKey
 from strategies import operations as strategy_rows
 from strategies import queries as strategies
 from strategies.core.parameters import ParameterError, as_json
@@ -109,9 +109,7 @@ def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at
     market = checked.market
     try:
         with transaction.atomic():
-            if checked.key is not None:
-                _keep_present(checked.key)
-            account = _account(wanted, checked.key, market, at)
+            account = _account(wanted, checked, at)
             capital.require(account, market.quote, wanted.capital, funds)
             run = BotRun.objects.create(
                 user=wanted.user,
@@ -134,6 +132,8 @@ def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at
             RunPosition.objects.create(run=run)
             capital.reserve(run, at)
             audit.record(actor, "run.started", f"run:{run.pk}", at=at, mode=run.mode, capital=str(run.capital))
+    except ExchangeKey.DoesNotExist:
+        raise _unknown_key(wanted.exchange) from None
     except capital.NotEnough as poor:
         text = f"Expected at most {poor.available:f} {market.quote} free, was {wanted.capital:f}."
         raise Invalid("insufficient_funds", text, {"capital": text}) from None
@@ -142,10 +142,10 @@ def _write_down(wanted: StartRequest, checked: Checked, funds: capital.Funds, at
     return run
 
 
-def _keep_present(key: ExchangeKey) -> None:
-    """Hold the key's row until the run is written down: whoever deletes the key meanwhile will find it in use."""
-    if ExchangeKey.objects.select_for_update(no_key=True).present().filter(pk=key.pk).first() is None:
-        raise _unknown_key(key.exchange)
+def _account(wanted: StartRequest, checked: Checked, at: datetime) -> TradingAccount:
+    if checked.key is not None:
+        return capital.live_account(checked.key)
+    return capital.paper_account(wanted.user, wanted.exchange, checked.market.quote, wanted.capital, at)
 
 
 def _unknown_key(exchange: str) -> Invalid:
@@ -222,13 +222,11 @@ def _checked_key(wanted: StartRequest, at: datetime) -> ExchangeKey:
         raise NotPermitted("live_unsupported", reason)
     if BotRun.objects.filter(key=key, symbol=wanted.symbol, status=Status.ERROR).exists():
         raise Conflict("already_running", "A live run in error keeps this key and symbol: stop it first.")
-    match key_permit(key, at):
-        case Permit.GRANTED:
-            pass
-        case Permit.NOT_ARMED | Permit.ARMING_EXPIRED:
-            raise NotPermitted("not_armed", "Live trading of this key is not armed.")
-        case permit:
-            raise NotPermitted(permit.value.lower(), f"The key cannot trade live: {permit.value}.")
+    permit = key_permit(key, at)
+    if permit in (Permit.NOT_ARMED, Permit.ARMING_EXPIRED):
+        raise NotPermitted("not_armed", "Live trading of this key is not armed.")
+    if permit is not Permit.GRANTED:
+        raise NotPermitted(permit.value.lower(), f"The key cannot trade live: {permit.value}.")
     return key
 
 
@@ -242,17 +240,6 @@ def _funds(wanted: StartRequest, key: ExchangeKey | None, market: Market, at: da
     except ExchangeFault as fault:
         raise ExchangeDown("exchange_unavailable", f"{key.exchange} could not be asked: {fault.detail}") from None
     return capital.Funds(balances[market.quote].free if market.quote in balances else Decimal(0), through)
-
-
-def _account(wanted: StartRequest, key: ExchangeKey | None, market: Market, at: datetime) -> TradingAccount:
-    if key is not None:
-        return TradingAccount.objects.get_or_create(
-            key=key, defaults={"owner": wanted.user, "mode": Mode.LIVE, "exchange": wanted.exchange}
-        )[0]
-    wallet = SimulatedWallet.objects.create(
-        exchange=wanted.exchange, quote=market.quote, deposit=wanted.capital, created_at=at
-    )
-    return TradingAccount.objects.create(owner=wanted.user, mode=Mode.PAPER, exchange=wanted.exchange, wallet=wallet)
 
 
 class WrongStatus(Exception):
