@@ -1,23 +1,11 @@
 """What a person does in a browser on the way to a live bot."""
 
-import base64
-import hashlib
-import hmac
 import re
-import struct
-import time
 
+from accounts.tests.cast import code
 from tradingbot.tests.journey.browser import Browser
 
 PASSWORD = "walking on the thin ice again"
-
-
-def authenticator_code(secret: str, periods_ahead: int = 0) -> str:
-    """The six digits that an authenticator app shows for a key (RFC 6238, SHA-1, 30 s)."""
-    period = struct.pack(">Q", int(time.time()) // 30 + periods_ahead)
-    digest = hmac.new(base64.b32decode(secret), period, hashlib.sha1).digest()
-    (number,) = struct.unpack_from(">I", digest, digest[-1] & 0xF)
-    return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 class Person:
@@ -39,13 +27,13 @@ class Person:
         shown = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', self.browser.page)
         assert shown, f"{self.browser.url} shows no key to type into an authenticator app."
         self.secret = shown[1]
-        self.browser.send({"code": authenticator_code(self.secret)})
+        self.browser.send({"code": code(self.secret)})
 
     def open_guarded(self, path: str) -> None:
         """A page behind a fresh second factor: show it on the way, if asked."""
         self.browser.open(path)
         if "/2fa/reauthenticate/" in self.browser.url:
-            self.browser.send({"code": authenticator_code(self.secret)})
+            self.browser.send({"code": code(self.secret)})
         assert self.browser.url == path
 
     def add_key(self, exchange: str, api_key: str, api_secret: str) -> None:
