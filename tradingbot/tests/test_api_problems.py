@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from bots import lifecycle
 from bots.queries import runs
 from bots.testing import START, learn_strategies, make_user
 from exchanges.core.errors import Maintenance, RateLimited
+from tradingbot import api
 from tradingbot.json_paths import is_json_path
 from tradingbot.problems import TABLE, problem_of
 from tradingbot.tests.api_client import ApiClient, fields, problem
@@ -166,8 +168,10 @@ def test_a_numbers_query_with_nul_is_no_failure_of_ours(alice):
     assert ApiClient(alice).get("/trades/history?symbol=%00").status_code == 422
 
 
-def test_writes_are_limited_per_token_and_stopping_is_not(alice, settings):
+def test_writes_are_limited_per_token_and_stopping_is_not(alice, settings, monkeypatch):
     settings.API_WRITES_PER_MINUTE = 3
+    # All within one minute.
+    monkeypatch.setattr(api, "timezone", SimpleNamespace(now=lambda: START))
     client, other = ApiClient(alice), ApiClient(alice)
     limits = {"limits": {"max_daily_loss": "50"}}
     answers = [client.put("/api/v1/risk", limits) for _ in range(4)]
