@@ -69,12 +69,19 @@ def _keys() -> Part:
 
 def _clock() -> Part:
     """The wall clock against the monotonic one: is it being stepped?"""
-    wall, steady = time.time(), time.monotonic()
+    before, unsure_before = _wall_over_steady()
     time.sleep(CLOCK_SECONDS)
-    step = abs((time.time() - wall) - (time.monotonic() - steady))
-    if step > STEP_SECONDS:
+    after, unsure_after = _wall_over_steady()
+    step = abs(after - before)
+    if step - unsure_before - unsure_after > STEP_SECONDS:
         return Part(State.FAILED, f"It jumped by {step:.3f} s within half a second.")
     return Part(State.OK, "It runs evenly.")
+
+
+def _wall_over_steady() -> tuple[float, float]:
+    """The wall clock less the monotonic one, and how far off that may be: a busy machine pauses between readings."""
+    first, wall, last = time.monotonic(), time.time(), time.monotonic()
+    return wall - (first + last) / 2, (last - first) / 2
 
 
 def _database_clock() -> Part:
