@@ -189,8 +189,8 @@ def test_market_rules_that_cannot_be_read_leave_the_order_unsent(loopback: Loopb
     "fault",
     [
         Fault(Kind.DRIP, ORDER, seconds=0.05),
-        Fault(Kind.DELAY, ORDER, seconds=1.2),
-        Fault(Kind.DELAY_AFTER, ORDER, seconds=1.2),
+        Fault(Kind.DELAY, ORDER, seconds=3),
+        Fault(Kind.DELAY_AFTER, ORDER, seconds=3),
     ],
     ids=lambda fault: fault.kind,
 )
@@ -204,8 +204,8 @@ def test_slow_answer_ends_at_the_deadline(loopback: LoopbackExchange, monkeypatc
     with pytest.raises(Unavailable):
         exchange.create_order(order())
 
-    assert time.monotonic() - started < 1.0
-    until = time.monotonic() + 3
+    assert time.monotonic() - started < 3
+    until = time.monotonic() + 20
     while len(loopback.orders()) < 1 and time.monotonic() < until:
         time.sleep(0.02)
     assert len(loopback.orders()) == 1
@@ -220,7 +220,7 @@ def test_dripping_answer_leaves_no_thread_behind(loopback: LoopbackExchange, mon
     with pytest.raises(Unavailable):
         exchange.fetch_balances()
 
-    until = time.monotonic() + 2
+    until = time.monotonic() + 20
     while any(thread.name == "exchange-request" for thread in threading.enumerate()) and time.monotonic() < until:
         time.sleep(0.02)
     assert not any(thread.name == "exchange-request" for thread in threading.enumerate())
