@@ -12,10 +12,10 @@ from django.db.models.functions import Coalesce
 from bots.core import grid
 from bots.core.intent import GRID, line_of
 from bots.core.order_state import FINAL, OrderState
-from bots.core.position import FillFact, Position, book, fold
+from bots.core.position import FillFact, Position, average_price, book, fold
 from bots.models import BotRun, Fill, Order, RunPosition, TradeLog
 from bots.models.order import POSITION_FIELDS
-from exchanges.core.decimals import ZERO, storable
+from exchanges.core.decimals import ZERO
 from exchanges.core.orders import FillReport, Side
 
 
@@ -131,10 +131,9 @@ def _remember(row: RunPosition, pnl: Decimal | None, at: datetime) -> None:
 
 def _total(order: Order) -> None:
     """Filled and average are sums over the fills, never increments; added here, as SQLite adds decimals as floats."""
-    fills = list(order.fills.all())
+    fills = [fact(fill) for fill in order.fills.all()]
     order.filled = sum((fill.amount for fill in fills), ZERO)
-    notional = sum((fill.amount * fill.price for fill in fills), ZERO)
-    order.average = storable(notional / order.filled) if order.filled else None
+    order.average = average_price(fills) if order.filled else None
     order.save(update_fields=["filled", "average"])
 
 

@@ -1,6 +1,6 @@
 """A position as the fold of its fills; nothing is ever incremented that cannot be folded again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +31,15 @@ class FillFact:
     @property
     def notional(self) -> Decimal:
         return self.amount * self.price
+
+
+def average_price(fills: Sequence[FillFact]) -> Decimal:
+    """What an order of these fills, one at least, paid for a coin: each price by its amount."""
+    prices = {fill.price for fill in fills}
+    if len(prices) == 1:
+        # Divided again, a price may lose its last digit.
+        return prices.pop()
+    return storable(sum((fill.notional for fill in fills), ZERO) / sum((fill.amount for fill in fills), ZERO))
 
 
 @dataclass(frozen=True, slots=True)

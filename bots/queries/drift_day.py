@@ -17,7 +17,7 @@ from bots.core.codes import Code
 from bots.core.drift.terms import Heard, Lived, LiveFill, LiveOrder, Memory
 from bots.core.intent import line_of
 from bots.core.order_state import UNSENT, OrderState
-from bots.core.position import Position, book
+from bots.core.position import FillFact, Position, average_price, book
 from bots.models import BotRun, Decision, EquityPoint, Fill, Order, OrderEvent
 from bots.models.drift import first_day, last_day
 from bots.situation import limits_of
@@ -158,7 +158,7 @@ def _memory(run: BotRun, begin: datetime) -> Memory:
     fills = list(run.fills.filter(executed_at__lt=begin).select_related("order").order_by("id"))
     codes = _codes({fill.order_id for fill in fills if fill.side == Side.SELL.value})
     position, closed, lots = Position(), dict[int, ClosedTrade](), dict[int, Position]()
-    stakes: dict[int, Decimal] = {}
+    stakes: dict[int, list[FillFact]] = {}
     for fill in fills:
         before, leg, fact = position, fill.order.intent.slot_leg, ledger.fact(fill)
         line = line_of(leg)
@@ -167,7 +167,7 @@ def _memory(run: BotRun, begin: datetime) -> Memory:
         booked = book(position, fact, run.base, run.quote)
         position, lots = booked.position, grid.fold_lots(lots, leg, fact, run.base, run.quote)
         if booked.pnl is None:
-            stakes[fill.order_id] = fill.price
+            stakes.setdefault(fill.order_id, []).append(fact)
             continue
         stakes.clear()
         code = Code(codes[fill.order_id]) if codes.get(fill.order_id) in set(Code) else Code.SIGNAL_SELL
@@ -176,7 +176,7 @@ def _memory(run: BotRun, begin: datetime) -> Memory:
         closed[fill.order_id] = replace(trade, at=fill.executed_at, pnl=trade.pnl + booked.pnl)
     return Memory(
         position=position,
-        stakes=tuple(stakes.values()),
+        stakes=tuple(average_price(stakes[order]) for order in sorted(stakes)),
         peak_equity=_peak(run, begin),
         trades=tuple(closed.values())[-MOST_TRADES:],
         lots=lots,

@@ -1,20 +1,23 @@
 """Drift reports as work: which days are due, for whom, once, again, and with which candles."""
 
 from datetime import timedelta
+from decimal import Decimal as D
 from typing import Any
 
 import pytest
 
 from accounts.audit import CONSOLE
 from accounts.models import AuditEntry, User
-from bots import drift, drift_tasks, lifecycle
+from bots import drift, drift_tasks, ledger, lifecycle
 from bots.models import BotRun, Decision, DriftReport
 from bots.queries import drift as reports
 from bots.queries import drift_day
 from bots.testing import START, Stage, make_user, scripted_candles, staged, start_run
+from bots.tests.desk import Desk, after
 from bots.tests.drift_cast import DAY, NIGHT, causes, live, reported, store
 from exchanges import candle_store, market_data
 from exchanges.core.errors import Unavailable
+from exchanges.core.orders import FillReport, Side
 
 SECOND = timedelta(days=1)
 
@@ -240,6 +243,15 @@ def test_a_position_is_carried_over_midnight(alice: User, monkeypatch: pytest.Mo
     assert (first.difference, second.difference) == (0, 0)
     assert drift_day.lived_of(lives.run, DAY + SECOND, NIGHT + SECOND).start.position.amount > 0
     assert second.live_pnl > 0
+
+
+def test_a_day_begins_with_the_stakes_that_the_ledger_knows(desk: Desk) -> None:
+    order = desk.sent()
+    for number, (price, amount) in enumerate([("50000", "0.001"), ("51000", "0.003")]):
+        report = FillReport(str(number), "1", "BTC/USDT", Side.BUY, D(amount), D(price), D(0), "USDT", after(number))
+        ledger.record_fills(order, [report], after(number))
+    stakes = drift_day.lived_of(desk.run, DAY + SECOND, NIGHT + SECOND).start.stakes
+    assert stakes == ledger.stakes_of(desk.run) == (D(50_750),)
 
 
 def test_a_pruned_journal_is_no_evidence(alice: User, stage: Stage) -> None:

@@ -10,7 +10,7 @@ from bots.core import breaker, sizing
 from bots.core.breaker import Books, Breaker, ClosedTrade
 from bots.core.drift.state import DECIDED, REACHED, Deed, Place, State, rested
 from bots.core.drift.terms import Memory, Tape
-from bots.core.position import FillFact, book
+from bots.core.position import FillFact, average_price, book
 from bots.core.situation import Situation
 from exchanges.core.candles import from_ms
 from exchanges.core.decimals import ZERO, from_float
@@ -108,15 +108,15 @@ class DayBooks:
 
     def _entered(self, state: State, place: Place, deed: Deed) -> State:
         """A buy inside the candle knows nothing of the range before it; one more part forgets nothing."""
-        candle, price = place[0], deed.facts[0].price
+        candle, price, stake = place[0], deed.facts[0].price, average_price(deed.facts)
         late = place[1] >= REACHED
         if sizing.flat(state.position.amount, price, self.tape.market):
             opened = from_float(float(self.tape.candles.open[candle]))
             inside = candle if place[1] == REACHED and deed.waited and price < opened else -1
             seen = candle if place[1] == REACHED and inside < 0 else candle + late
-            return replace(state, highest=price, seen=seen, stakes=(price,), inside=inside)
+            return replace(state, highest=price, seen=seen, stakes=(stake,), inside=inside)
         highest = max(self._highest(state, candle), price)
-        return replace(state, highest=highest, seen=max(state.seen, candle), stakes=(*state.stakes, price))
+        return replace(state, highest=highest, seen=max(state.seen, candle), stakes=(*state.stakes, stake))
 
     def _sent(self, state: State, candle: int) -> tuple[int, ...]:
         limits = self.tape.limits

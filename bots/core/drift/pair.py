@@ -10,8 +10,8 @@ from bots.core.drift.state import Act, Deed, Place, State, after
 from bots.core.drift.terms import Cause, LiveOrder
 from bots.core.drift.walk import Walk
 from bots.core.intent import line_of
-from bots.core.position import FillFact
-from exchanges.core.decimals import ZERO, from_float, storable
+from bots.core.position import FillFact, average_price
+from exchanges.core.decimals import ZERO, from_float
 from exchanges.core.orders import Side
 
 #: An exchange rounds its fees; what differs by less is the same fee.
@@ -53,11 +53,7 @@ class Met:
 
     @property
     def price(self) -> Decimal:
-        """The average of the fills."""
-        prices = {fill.price for fill in self.fills}
-        if len(prices) == 1:
-            return prices.pop()
-        return storable(sum((fill.notional for fill in self.fills), ZERO) / self.filled)
+        return average_price(self.fills)
 
 
 def split(walk: Walk, evidence: Evidence, met: Met, expected: Decimal, ended: Decimal) -> Split:

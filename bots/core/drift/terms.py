@@ -17,7 +17,7 @@ from exchanges.core.orders import Side
 from strategies.core.signals import Signals
 
 #: Raised whenever the same day could be told otherwise than before.
-DRIFT_VERSION: Final = "3"
+DRIFT_VERSION: Final = "4"
 
 
 class Cause(StrEnum):

@@ -350,6 +350,16 @@ def test_a_further_stake_is_missed_by_a_candle_that_was_seen_late(late: float, c
     assert (row.cause, row.code, row.why, row.live) == (cause, "ALREADY_IN_POSITION", why, None)
 
 
+def test_a_stake_that_was_filled_in_parts_cost_their_average() -> None:
+    made = flat_candles([106, 106, 106, 106, 106, 104.5, 104.5, 104.5])
+    both = tape(made, entry=(2, 4))
+    staking = replace(both, signals=replace(both.signals, plan=Scaling(2, D(1))))
+    # At 104 the first part alone would ask for 102.96 or less; 104.94 is one percent under what both cost.
+    orders = [order(2, ((3.0, D(104)), (3.0, D(108)))), order(4, ((5.0, D("104.5")),), id=2)]
+    rows = told([heard(4, "SIGNAL_BUY", order=2)], orders, staking)
+    assert [row.replayed is not None for row in rows] == [True, True]
+
+
 def test_a_journal_that_was_pruned_cannot_tell_any_more() -> None:
     (row,) = told(pruned=True)
     assert (row.cause, row.why) == (
