@@ -18,7 +18,7 @@ from accounts.tests.cast import present_second_factor, totp
 from bots import arming, lifecycle, promotion
 from bots.api.promotion import router
 from bots.lifecycle import Conflict, Invalid
-from bots.models import BotRun, Breaker, Mode, Status
+from bots.models import Arming, BotRun, Breaker, Mode, Status
 from bots.testing import START, Stage, start_run
 from bots.tests.test_capital_faces import token
 from bots.tests.test_lifecycle import Funded, make_key
@@ -193,6 +193,7 @@ def test_the_operators_yes_arms_and_promotes(paper: BotRun, alice: User) -> None
     with pytest.raises(CommandError) as early:
         call_command("bot_promote", str(paper.pk), "--key", str(key.pk), "--at", START.isoformat(), "--yes")
     assert early.value.returncode == 4
+    assert not Arming.objects.filter(dropped_at=None).exists()
     out = io.StringIO()
     call_command("bot_promote", str(paper.pk), "--key", str(key.pk), "--at", at, "--yes", "--json", stdout=out)
     made = BotRun.objects.get(mode=Mode.LIVE)

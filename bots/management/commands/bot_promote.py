@@ -6,8 +6,10 @@ from django.core.management.base import CommandParser
 
 from accounts.audit import CONSOLE
 from bots import arming, lifecycle, promotion
+from bots.core.risk import Permit
 from bots.management.console import RunCommand
 from bots.queries import runs
+from bots.situation import key_permit
 from exchanges.models import ExchangeKey
 
 
@@ -24,7 +26,13 @@ class Command(RunCommand):
         key = ExchangeKey.objects.for_user(run.user).get(pk=options["key"])
         self.confirm(options, f"Trade LIVE on {key.exchange} with {run.capital} {run.quote} of key {key.pk}'s money?")
         lifecycle.require_live_platform()
+        armed_before = key_permit(key, at) is Permit.GRANTED
         arming.arm(key, "console", at, CONSOLE)
-        live = promotion.promote(run, key, at, CONSOLE)
+        try:
+            live = promotion.promote(run, key, at, CONSOLE)
+        except lifecycle.StartRefused:
+            if not armed_before:
+                arming.disarm(key, "the promotion was refused", at, CONSOLE)
+            raise
         told = f"Run {live.pk} trades live and is {live.status}; paper run {run.pk} is stopping."
         self.emit({"bot_run_id": live.pk, "status": live.status}, [told])
