@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
-from accounts.management.base import ConsoleCommand, Exit, instant
+from accounts.management.base import ConsoleCommand, Exit, Failure, instant
 from bots.core.backtest.engine import NoCandles
 from bots.core.backtest.report import Report
 from bots.core.backtest.report_csv import Table
@@ -83,6 +83,20 @@ class ResearchCommand(ConsoleCommand):
         warmup = max(warmup, asked.strategy.warmup_on(timeframe_ms(request.timeframe)))
         market = research.market_for(request.exchange, request.symbol, at)
         return replace(asked, request=request), research.candles_for(request, warmup), market
+
+
+def require_new(options: Mapping[str, Any], *names: str) -> None:
+    """Before any work is done: what these options name can be written, each to a file of its own."""
+    taken: set[Path] = set()
+    for name in names:
+        path, option = options[name], f"--{name.replace('_', '-')}"
+        if path is None:
+            continue
+        if path.exists() or path.absolute() in taken:
+            raise Failure(f"{option}: Expected a new file, was {path}.", Exit.INVALID)
+        if not path.parent.is_dir():
+            raise Failure(f"{option}: Expected a folder that is there, was {path.parent}.", Exit.INVALID)
+        taken.add(path.absolute())
 
 
 def write_table(path: Path, table: Table) -> None:

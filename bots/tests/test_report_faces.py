@@ -14,6 +14,7 @@ from django.test import Client
 
 from accounts.models import User
 from bots import research_tasks
+from bots.core.sweep.study import Field
 from bots.models import Backtest, Sweep
 from bots.tests.research_cast import GIVEN, GRID, stored
 from bots.tests.views.conftest import browser
@@ -84,6 +85,40 @@ def test_csv_of_trades_and_equity_is_the_same_bytes_everywhere(api: ApiClient, p
     with pytest.raises(CommandError) as refused:
         printed("backtest_run", *EXTRA, "--output", str(trades))
     assert refused.value.returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--output", "new.csv", "--equity-output", "there.csv"], "--equity-output: Expected a new file"),
+        (["--output", "new.csv", "--equity-output", "new.csv"], "--equity-output: Expected a new file"),
+        (["--output", "new.csv", "--equity-output", "no/e.csv"], "--equity-output: Expected a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is(
+    api: ApiClient, options: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.csv").touch()
+    with pytest.raises(CommandError, match=named) as refused:
+        printed("backtest_run", *options)
+    assert refused.value.returncode == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
+
+
+def test_a_sweep_computes_nothing_that_it_could_not_write(
+    api: ApiClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Field, "evaluated", None)
+    with pytest.raises(CommandError, match="--output: Expected a new file") as refused:
+        printed("sweep_run", "--grid", json.dumps(GRID), "--output", str(tmp_path))
+    assert refused.value.returncode == 4
+
+
+def test_a_share_of_folds_that_are_not_asked_for_is_refused(api: ApiClient) -> None:
+    with pytest.raises(CommandError, match="--in-sample: Expected --walk-forward") as refused:
+        printed("sweep_run", "--grid", json.dumps(GRID), "--in-sample", "0.5")
+    assert refused.value.returncode == 2
 
 
 def test_ranking_is_the_same_on_every_face(api: ApiClient, page: Client, tmp_path: Path) -> None:

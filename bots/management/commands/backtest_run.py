@@ -10,7 +10,7 @@ from bots.core.backtest.request import asked_for
 from bots.core.backtest.study import report_of
 from bots.core.backtest.terms import market_facts, split_symbol
 from bots.core.result_pack import pack_document, pack_equity, unpack_document
-from bots.management.research import ResearchCommand, report_lines, write_table
+from bots.management.research import ResearchCommand, report_lines, require_new, write_table
 
 
 class Command(ResearchCommand):
@@ -22,6 +22,7 @@ class Command(ResearchCommand):
         parser.add_argument("--equity-output", type=Path, metavar="FILE", help="Write the equity curve there, as CSV.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_new(options, "output", "equity_output")
         asked, candles, market = self.data(asked_for(self.given(options)), options)
         report = report_of(asked, candles, market)
         request = asked.request

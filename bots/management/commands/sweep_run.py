@@ -7,11 +7,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from accounts.management.base import Exit, Failure
 from bots.core.backtest.report_csv import sweep_table
 from bots.core.result_pack import pack_document, unpack_document
 from bots.core.sweep.study import Field, concluded, quest_of
 from bots.management.arguments import json_object
-from bots.management.research import ResearchCommand, percent, ratio, signed, write_table
+from bots.management.research import ResearchCommand, percent, ratio, require_new, signed, write_table
 
 PLAN = ("grid", "objective", "constraints", "samples", "seed", "top")
 SHOWN = 20
@@ -43,6 +44,10 @@ class Command(ResearchCommand):
         return {**super().given(options), **plan}
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # A ranking that has nowhere to go would be lost after all the work.
+        require_new(options, "output")
+        if options["in_sample"] is not None and options["walk_forward"] is None:
+            raise Failure("--in-sample: Expected --walk-forward beside it.", Exit.USAGE)
         quest = quest_of(self.given(options))
         asked, candles, market = self.data(quest.asked, options, quest.warmup())
         quest = replace(quest, asked=asked)
