@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import OperationalError, connection
 from django.utils import timezone
 from redis.exceptions import ConnectionError as Gone
@@ -267,6 +268,12 @@ def test_one_pass_sells_and_says_so() -> None:
     out = io.StringIO()
     call_command("exits_run", "--once", stdout=out)
     assert out.getvalue().startswith("0 orders to sell")
+
+
+@pytest.mark.parametrize("text", ["-1", "0", "nan", "inf", "soon"])
+def test_a_watch_that_could_not_pause_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="--every: Expected seconds from"):
+        call_command("exits_run", f"--every={text}", "--once")
 
 
 def test_without_the_shared_cache_each_process_counts_its_own_requests(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Watch positions and settle orders from the database alone."""
 
+import argparse
 import time
 from typing import Any
 
@@ -10,13 +11,15 @@ from accounts.management.base import ConsoleCommand
 from bots import exits
 from tradingbot.exits import Watchman
 
+LEAST_PAUSE, LONGEST_PAUSE = 0.1, 3_600.0
+
 
 class Command(ConsoleCommand):
     help = "Find exits in the database while beat or broker are silent (--always: at all times); --once: one pass."
     takes_at = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS")
+        parser.add_argument("--every", type=seconds, default=5.0, metavar="SECONDS")
         parser.add_argument("--always", action="store_true")
         parser.add_argument("--once", action="store_true")
 
@@ -33,3 +36,14 @@ class Command(ConsoleCommand):
         while True:
             watchman.look(timezone.now())
             time.sleep(options["every"])
+
+
+def seconds(text: str) -> float:
+    """A pause between two passes: without one, they would take the machine."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not LEAST_PAUSE <= value <= LONGEST_PAUSE:
+        raise argparse.ArgumentTypeError(f"Expected seconds from {LEAST_PAUSE} to {LONGEST_PAUSE:g}, was {text!r}.")
+    return value
