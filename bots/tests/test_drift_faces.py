@@ -1,5 +1,6 @@
 """The drift report's faces: pages, API, command, admin and hints, for its owner and for nobody else."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.cast import present_second_factor, totp
-from bots import research_tasks, rounds
+from bots import drift, research_tasks, rounds
+from bots.core.backtest.engine import NoCandles
 from bots.models import BotRun, DriftReport
 from bots.testing import START, Stage, start_run
 from bots.tests.drift_cast import DAY, NIGHT, reported, store
@@ -183,6 +185,16 @@ def test_the_command_compares_and_tells(traded: BotRun) -> None:
     assert "1 trades, 1 differ, 0 unexplained" in told.out
     assert "OUTAGE" in told.out
     assert len(done("drift_report", f"--run={traded.pk}", "--days=999999999", at)["items"]) == 1
+
+
+def test_the_command_fails_where_a_day_could_not_be_compared(traded: BotRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*given: object) -> None:
+        raise NoCandles("No candles are known.")
+
+    monkeypatch.setattr(drift, "carry_out", nothing)
+    ended = manage("drift_report", f"--run={traded.pk}", f"--at={NIGHT:%Y-%m-%dT%H:%M:%SZ}", "--json")
+    assert (ended.code, json.loads(ended.out)["items"][0]["error"]) == (1, "No candles are known.")
+    assert "2024-01-15" in ended.err
 
 
 def test_the_command_names_what_is_wrong(traded: BotRun) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from accounts.audit import CONSOLE
+from accounts.management.base import Exit, Failure
 from bots import drift
 from bots.api.drift_schemas import DriftDayOut
 from bots.management.console import RunCommand, how_many
@@ -41,6 +42,9 @@ class Command(RunCommand):
         found = [self._compared(run, day, options) for day in days]
         documents = [DriftDayOut.model_validate(view).model_dump(mode="json") for view in found]
         self.emit({"items": documents}, [line for view in found for line in lines(view)])
+        failed = [f"{view.day:%Y-%m-%d}" for view in found if view.state == JobState.FAILED]
+        if failed:
+            raise Failure(f"Not compared: {', '.join(failed)}.", Exit.FAILED)
 
     def _compared(self, run: BotRun, day: date, options: dict[str, Any]) -> DriftView:
         done = DriftReport.objects.filter(run=run, day=day, state=JobState.DONE).exists()
