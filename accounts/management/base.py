@@ -101,7 +101,13 @@ class ConsoleCommand(BaseCommand):
 
     def read_secret(self, prompt: str) -> str:
         """A secret from stdin, without its last line break; typed unseen when stdin is a terminal."""
-        text = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.read()
+        try:
+            text = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.read()
+            # In some locales other bytes are read as surrogates, which nothing can store or hash.
+            text.encode()
+        except UnicodeError:
+            # The error itself would tell the secret.
+            raise Failure("stdin: Expected text in UTF-8.", Exit.INVALID) from None
         return text.rstrip("\r\n")
 
     def emit(self, document: Mapping[str, Any] | list[Any], lines: Iterable[str] = ()) -> None:

@@ -149,6 +149,15 @@ def test_secret_comes_from_stdin_without_its_line_break(monkeypatch):
     assert Example().read_secret("Password: ") == " pass word "
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_secret_that_is_no_text_is_refused_without_being_shown(monkeypatch, errors):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"hidden\xff\n"), "utf-8", errors))
+    with pytest.raises(Failure, match="stdin: Expected text in UTF-8") as caught:
+        Example().read_secret("Password: ")
+    assert caught.value.returncode == 4
+    assert "hidden" not in str(caught.value)
+
+
 def test_progress_is_for_terminals_only():
     for stream, shown in ((io.StringIO(), False), (Terminal(), True)):
         command = Example(stderr=stream)
