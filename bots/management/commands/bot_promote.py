@@ -5,11 +5,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from accounts.audit import CONSOLE
-from bots import arming, lifecycle, promotion
-from bots.core.risk import Permit
+from bots import promotion
 from bots.management.console import RunCommand
+from bots.management.live import armed
 from bots.queries import runs
-from bots.situation import key_permit
 from exchanges.models import ExchangeKey
 
 
@@ -25,14 +24,7 @@ class Command(RunCommand):
         at, run = self.at(options), runs.run_model(None, options["id"])
         key = ExchangeKey.objects.for_user(run.user).get(pk=options["key"])
         self.confirm(options, f"Trade LIVE on {key.exchange} with {run.capital} {run.quote} of key {key.pk}'s money?")
-        lifecycle.require_live_platform()
-        armed_before = key_permit(key, at) is Permit.GRANTED
-        arming.arm(key, "console", at, CONSOLE)
-        try:
+        with armed(key, at):
             live = promotion.promote(run, key, at, CONSOLE)
-        except lifecycle.StartRefused:
-            if not armed_before:
-                arming.disarm(key, "the promotion was refused", at, CONSOLE)
-            raise
         told = f"Run {live.pk} trades live and is {live.status}; paper run {run.pk} is stopping."
         self.emit({"bot_run_id": live.pk, "status": live.status}, [told])

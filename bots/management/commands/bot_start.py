@@ -1,5 +1,6 @@
 """Start a run for a user."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -7,13 +8,12 @@ from django.core.management.base import CommandParser
 
 from accounts import queries as accounts
 from accounts.audit import CONSOLE
-from bots import arming, lifecycle
+from bots import lifecycle
 from bots.core.limits import EXECUTION, EntryType
-from bots.core.risk import Permit
 from bots.management.arguments import json_object, money
 from bots.management.console import RunCommand
+from bots.management.live import armed
 from bots.models import Mode
-from bots.situation import key_permit
 from exchanges.models import ExchangeKey
 
 
@@ -40,32 +40,20 @@ class Command(RunCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at = self.at(options)
         user = accounts.user_by_email(options["email"])
-        key = None
-        if options["mode"] == Mode.LIVE and options["key"] is not None:
-            key = ExchangeKey.objects.for_user(user).present().get(pk=options["key"])
-        armed = self._arm(options, key, at) if key else False
         names = ("strategy", "symbol", "timeframe", "exchange", "capital", "mode", "params", "limits")
         given = {name: options[name] for name in names}
         said = {name: options[name] for name in EXECUTION if options[name] is not None}
         given["limits"] = {**options["limits"], **said}
-        try:
-            wanted = lifecycle.StartRequest(user=user, exchange_key_id=options["key"], **given)
+        wanted = lifecycle.StartRequest(user=user, exchange_key_id=options["key"], **given)
+        with self._armed(wanted, at, options):
             run = lifecycle.start(wanted, at, CONSOLE)
-        except lifecycle.StartRefused:
-            if key and armed:
-                arming.disarm(key, "the start was refused", at, CONSOLE)
-            raise
         self.emit({"bot_run_id": run.pk, "status": run.status}, [f"Run {run.pk} is {run.status}."])
 
-    def _arm(self, options: dict[str, Any], key: ExchangeKey, at: datetime) -> bool:
-        """The operator's yes is the second factor here; LIVE_TRADING and every risk check still apply.
-
-        True when the key was not armed before: what refuses the start then takes it back.
-        """
-        question = f"Trade LIVE on {key.exchange} with {options['capital']} of key {key.pk}'s money?"
-        self.confirm(options, question)
-        lifecycle.require_live_platform()
-        if key_permit(key, at) is Permit.GRANTED:
-            return False
-        arming.arm(key, "console", at, CONSOLE)
-        return True
+    def _armed(
+        self, wanted: lifecycle.StartRequest, at: datetime, options: dict[str, Any]
+    ) -> AbstractContextManager[None]:
+        if wanted.mode != Mode.LIVE or wanted.exchange_key_id is None:
+            return nullcontext()
+        key = ExchangeKey.objects.for_user(wanted.user).present().get(pk=wanted.exchange_key_id)
+        self.confirm(options, f"Trade LIVE on {key.exchange} with {wanted.capital} of key {key.pk}'s money?")
+        return armed(key, at)
