@@ -125,6 +125,15 @@ class ResolveForm(forms.Form):
     accept = forms.BooleanField(label="Take the exchange’s balance as right from here on", required=False)
 
 
+class ResetForm(forms.Form):
+    reason = forms.CharField(
+        label="Why is it safe again?",
+        max_length=300,
+        error_messages={"required": "Say why, for the log: a few words do."},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
 class LimitsForm(forms.Form):
     """One field per limit; empty means no limit."""
 

@@ -294,13 +294,26 @@ def test_the_page_shows_and_resets(alice: User, bob: User, falling: Stage) -> No
     assert "No protections" in stranger.get("/app/risk/breakers/").content.decode()
     assert stranger.post(path, {"reason": "x"}).status_code == 404
     assert owner.get(path).status_code == 405
-    owner.post(path, {"reason": " "})
-    row.refresh_from_db()
-    assert row.state == State.OPEN
     for _ in range(2):
         assert owner.post(path, {"reason": "looked at"})["Location"] == "/app/risk/breakers/"
     row.refresh_from_db()
     assert row.state == State.CLOSED
+
+
+@pytest.mark.parametrize(("typed", "said"), [("  ", "Say why"), ("so " * 150, "at most 300 characters")])
+def test_a_refused_reset_keeps_what_was_typed(typed: str, said: str, alice: User, falling: Stage) -> None:
+    _, row = tripped(alice, falling)
+    owner = Client()
+    owner.force_login(alice)
+    answer = owner.post(f"/app/risk/breakers/{row.pk}/reset/", {"reason": typed})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert f'value="{typed}"' in page
+    assert f'<a href="#reason-{row.pk}">Why is it safe again?</a>: ' in page
+    assert said in page
+    assert 'aria-invalid="true"' in page
+    row.refresh_from_db()
+    assert row.state == State.OPEN
 
 
 def test_the_commands_list_and_reset(alice: User, falling: Stage) -> None:
