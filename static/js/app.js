@@ -16,11 +16,12 @@ for (const kind of ["input", "change"]) {
   document.addEventListener(kind, (event) => { if (event.target.form) outrun.add(event.target.form); });
 }
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.elt.dataset.sent) event.preventDefault();
-  else outrun.delete(event.detail.elt);
+  // The form is the target, whether it asks itself or one of its buttons does.
+  if (event.detail.target.dataset.sent) event.preventDefault();
+  else outrun.delete(event.detail.target);
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const form = event.detail.elt;
+  const form = event.detail.target;
   if (form.dataset.sent || outrun.has(form)) event.detail.shouldSwap = false;
 });
 

@@ -66,6 +66,19 @@ def test_builder_follows_every_change_and_keeps_the_rule(page):
     assert page.complaints == []
 
 
+def test_a_button_pressed_right_after_typing_does_what_it_says(page):
+    page.goto("/app/rules/new/")
+    # In one go, so that no busy machine redraws the form between the two.
+    page.locator("#name").evaluate("""(field) => {
+      field.value = "Typed";
+      for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, { bubbles: true }));
+      document.querySelector('button[value="add:entry"]').click();
+    }""")
+    expect(page.locator('fieldset[id="entry.1"]')).to_be_visible()
+    expect(page.locator("#name")).to_have_value("Typed")
+    assert page.complaints == []
+
+
 @pytest.mark.parametrize(
     "path", ["/app/rules/", "/app/rules/new/", "/app/strategies/supertrend/", "/app/strategies/rules/"]
 )
