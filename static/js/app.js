@@ -25,6 +25,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (form.dataset.sent || outrun.has(form)) event.detail.shouldSwap = false;
 });
 
+// What a button reads in is no change of the form before that.
+document.addEventListener("change", (event) => { if (event.target.matches("[data-read-in]")) event.stopPropagation(); }, true);
+
 // --- Live refresh: a poll answers 204 while nothing has changed ---------------------------------
 let failures = 0, lastAnswer = Date.now(), lastInput = Date.now(), timer = 0;
 for (const kind of ["pointerdown", "keydown", "scroll"]) {

@@ -79,6 +79,16 @@ def test_a_button_pressed_right_after_typing_does_what_it_says(page):
     assert page.complaints == []
 
 
+def test_json_that_is_no_rule_is_said_beside_what_was_pasted(page):
+    page.goto("/app/rules/new/")
+    page.get_by_text("As JSON").click()
+    page.locator("#json").fill('{"entry": 1')
+    page.get_by_role("button", name="Read this JSON into the form").click()
+    expect(page.locator("#error-summary")).to_contain_text("Expected JSON.")
+    expect(page.locator("#json")).to_have_value('{"entry": 1')
+    assert page.complaints == []
+
+
 @pytest.mark.parametrize(
     "path", ["/app/rules/", "/app/rules/new/", "/app/strategies/supertrend/", "/app/strategies/rules/"]
 )

@@ -198,8 +198,10 @@ def _page(
     if rule_set:
         context["links"] = _links(rules.view_of(rule_set))
     partial = bool(getattr(request, "htmx", False))
-    name = "strategies/_rule_builder.html" if partial else "strategies/rule_builder.html"
-    return render(request, name, context, status=status)
+    if partial:
+        # HTMX shows no answer of 4xx, and the errors are part of what it is to show.
+        return render(request, "strategies/_rule_builder.html", context)
+    return render(request, "strategies/rule_builder.html", context, status=status)
 
 
 def _judged(draft: Draft) -> tuple[RuleError | None, RuleStrategy | None]:
