@@ -27,6 +27,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 
 // What a button reads in is no change of the form before that.
 document.addEventListener("change", (event) => { if (event.target.matches("[data-read-in]")) event.stopPropagation(); }, true);
+// A redraw that failed is said at the form until one comes through; a form that is sent needs none.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (detail.target.matches("form.start:not([data-sent])") && !detail.successful) $("not-redrawn").hidden = false;
+});
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  if (detail.target.matches("form.start")) $("not-redrawn").hidden = true;
+});
 
 // --- Live refresh: a poll answers 204 while nothing has changed ---------------------------------
 let failures = 0, lastAnswer = Date.now(), lastInput = Date.now(), timer = 0;

@@ -328,3 +328,21 @@ def test_a_form_whose_sending_was_stopped_can_be_sent_again(opened, alice):
     page.unroute("**/app/bots/new/")
     page.get_by_role("button", name="Start paper bot").click()
     page.wait_for_url(re.compile(r"/app/bots/\d+/"))
+
+
+@pytest.mark.parametrize("path", ["/app/bots/new/", "/app/backtests/new/", "/app/sweeps/new/", "/app/rules/new/"])
+def test_a_form_that_could_not_be_redrawn_says_so_until_it_is(path, opened, alice):
+    page = opened(width=360).new_page()
+    page.goto(path)
+    form, note = page.locator("form.start"), page.get_by_role("alert").filter(has_text="could not be brought up")
+    for trouble in (lambda route: route.abort(), lambda route: route.fulfill(status=503)):
+        expect(note).to_be_hidden()
+        # From the far end of the form, too.
+        form.locator("button.big").scroll_into_view_if_needed()
+        page.route(f"**{path}", trouble)
+        form.dispatch_event("change")
+        expect(note).to_be_visible()
+        expect(note).to_be_in_viewport()
+        page.unroute(f"**{path}")
+        form.dispatch_event("change")
+        expect(note).to_be_hidden()
