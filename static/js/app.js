@@ -35,6 +35,18 @@ document.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (detail.target.matches("form.start")) $("not-redrawn").hidden = true;
 });
 
+// A browser that comes back to a form fills in what was there: one redraw, so that the rest of the form is of that too.
+function refilled(field) {
+  if (field.matches("[type=radio], [type=checkbox]")) return field.checked !== field.defaultChecked;
+  if (field.matches("input, textarea")) return field.value !== field.defaultValue;
+  return field.matches("select:has([selected])") && !field.selectedOptions[0]?.defaultSelected;
+}
+addEventListener("pageshow", () => {
+  const form = document.querySelector("form.start");
+  // What was refused stays as it was sent back, with its errors.
+  if (form && !$("error-summary") && [...form.elements].some(refilled)) htmx.trigger(form, "change");
+});
+
 // --- Live refresh: a poll answers 204 while nothing has changed ---------------------------------
 let failures = 0, lastAnswer = Date.now(), lastInput = Date.now(), timer = 0;
 for (const kind of ["pointerdown", "keydown", "scroll"]) {

@@ -346,3 +346,30 @@ def test_a_form_that_could_not_be_redrawn_says_so_until_it_is(path, opened, alic
         page.unroute(f"**{path}")
         form.dispatch_event("change")
         expect(note).to_be_hidden()
+
+
+# What a browser does that comes back to a form, without its own haste or delay; "pageshow" is always later.
+REFILL = """addEventListener("DOMContentLoaded", () => {
+  window.changes = 0;
+  addEventListener("change", () => { window.changes += 1; });
+  for (const id of %s) document.getElementById(id).checked = true;
+});"""
+
+
+def test_a_form_that_the_browser_filled_in_again_is_redrawn(opened, alice):
+    page = opened().new_page()
+    page.add_init_script(REFILL % ["strategy-ema_cross"])
+    with quiet(page):
+        page.goto("/app/bots/new/")
+        expect(page.locator("#id_param_rsi_period")).to_have_count(0)
+        expect(page.locator("#id_param_fast_period")).to_be_visible()
+        assert page.get_by_label("EMA cross").is_checked()
+        assert page.evaluate("window.changes") == 1
+
+
+@pytest.mark.parametrize("path", ["/app/bots/new/", "/app/backtests/new/", "/app/sweeps/new/", "/app/rules/new/"])
+def test_a_form_as_it_was_drawn_asks_for_nothing(path, opened, alice):
+    page = opened().new_page()
+    page.add_init_script(REFILL % [])
+    page.goto(path)
+    assert page.evaluate("[document.readyState, window.changes]") == ["complete", 0]
