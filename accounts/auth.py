@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from allauth.account.authentication import get_authentication_records
 from allauth.mfa.models import Authenticator
@@ -19,6 +19,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 from ninja.security import HttpBearer
 
@@ -33,6 +34,7 @@ USED_EVERY = timedelta(minutes=1)
 STEP_UP = timedelta(minutes=5)
 LARGEST_ID = 2**63 - 1
 ABSENT = "0" * 64
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 View = Callable[..., HttpResponseBase]
 
 
@@ -147,11 +149,29 @@ def signed_in(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
+        _say_signed_out(request)
         if getattr(request, "htmx", False):
             return HttpResponseClientRefresh()
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(_page_of(request))
 
     return guarded
+
+
+def _say_signed_out(request: HttpRequest) -> None:
+    """Whoever sent a form as the session ended learns at the login that it did nothing."""
+    if request.method not in READS:
+        text = "You were signed out before this was sent, so nothing was done. Sign in and fill in the form again."
+        messages.warning(request, text)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Where a login leads back to: what was asked for, or the page whose form was sent, since not every form's address
+    can be opened."""
+    sender = request.headers.get("Referer", "")
+    if request.method in READS or not url_has_allowed_host_and_scheme(sender, {request.get_host()}):
+        return request.get_full_path()
+    place = urlsplit(sender)
+    return f"{place.path}?{place.query}" if place.query else place.path
 
 
 def user_of(request: HttpRequest) -> User:
@@ -184,6 +204,7 @@ def step_up_required(view: View | None = None, *, back: str = "") -> Any:
 def way_to_second_factor(request: HttpRequest, target: str) -> HttpResponse:
     """Log in, activate a second factor or present it: whichever comes next before ``target``."""
     if not request.user.is_authenticated:
+        _say_signed_out(request)
         return _redirect(request, redirect_to_login(target).url)
     if is_mfa_enabled(request.user):
         return _redirect(request, f"{reverse('mfa_reauthenticate')}?{urlencode({'next': target})}")

@@ -198,3 +198,29 @@ def test_inactive_user_does_not_get_in(client):
     user("gone@example.com", is_active=False)
     sign_in(client, "gone@example.com")
     assert "_auth_user_id" not in client.session
+
+
+RESET, BREAKERS = "/app/risk/breakers/1/reset/", "/app/risk/breakers/"
+NOTHING = "You were signed out before this was sent, so nothing was done."
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(client, alice):
+    away = client.post(RESET, {"reason": "calm again"}, headers={"Referer": f"http://testserver{BREAKERS}?a=1"})
+    assert NOTHING in client.get(away.url).content.decode()
+    back = client.post(away.url, {"login": alice.email, "password": PASSWORD})
+    assert back.url == f"{BREAKERS}?a=1"
+
+
+@pytest.mark.parametrize("sender", ["", "https://elsewhere.example/app/", "//elsewhere.example/", "javascript:x"])
+def test_the_login_leads_to_no_page_of_others(sender, client):
+    away = client.post("/app/bots/new/", headers={"Referer": sender})
+    assert away.url == f"{LOGIN}?next=/app/bots/new/"
+
+
+def test_a_redraw_after_the_session_ended_says_so_at_the_login(client):
+    assert client.post("/app/bots/new/", headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+    assert NOTHING in client.get("/app/bots/new/", follow=True).content.decode()
+
+
+def test_who_only_opens_a_page_is_told_of_no_form(client):
+    assert NOTHING not in client.get("/app/bots/new/", follow=True).content.decode()
