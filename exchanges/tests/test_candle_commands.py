@@ -282,3 +282,12 @@ def test_download_fills_in_before_what_is_stored_and_stops_at_the_last_closed_ca
 def test_download_of_an_unknown_market_is_not_found(options: tuple[str, ...], code: int) -> None:
     arguments = ("candles_download", *options, "--timeframe", "1m", "--since", "2026-01-31")
     assert refused(*arguments)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("2026-02-01", "2026-02-01"), ("2026-02-01", "2026-01-31"), ("2027-01-01", "2027-02-01")],
+)
+def test_download_of_a_range_without_a_closed_candle_is_refused(since: str, until: str) -> None:
+    code, words = refused("candles_download", *MARKET, "--since", since, "--until", until, "--at", AT)
+    assert (code, words) == (4, "--until: Expected a range that holds a closed candle.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from accounts.management.base import instant
+from accounts.management.base import Exit, Failure, instant
 from exchanges import candle_download, candle_store
 from exchanges.candle_download import Target
 from exchanges.management.candles import CandleCommand, gap_documents, gap_lines, market_of, title
@@ -24,6 +24,8 @@ class Command(CandleCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         at, market = self.at(options), market_of(options)
         target = Target(*market, options["since"], options["until"] or at, at, again=options["again"])
+        if not target.candles:
+            raise Failure("--until: Expected a range that holds a closed candle.", Exit.INVALID)
         done = candle_download.download(target, self.show)
         stored = candle_store.coverage(*market)
         gaps = stored.gaps if stored else ()
