@@ -187,6 +187,12 @@ def test_the_command_compares_and_tells(traded: BotRun) -> None:
     assert len(done("drift_report", f"--run={traded.pk}", "--days=999999999", at)["items"]) == 1
 
 
+def test_the_command_says_that_no_day_is_over(traded: BotRun) -> None:
+    at = "--at=2024-01-15T12:00:00Z"
+    assert done("drift_report", f"--run={traded.pk}", at) == {"items": []}
+    assert manage("drift_report", f"--run={traded.pk}", at).out == "No day of this run is over yet.\n"
+
+
 def test_the_command_fails_where_a_day_could_not_be_compared(traded: BotRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(*given: object) -> None:
         raise NoCandles("No candles are known.")

@@ -41,7 +41,8 @@ class Command(RunCommand):
         days = [options["day"]] if options["day"] else drift_day.days_over(run, at, options["days"])
         found = [self._compared(run, day, options) for day in days]
         documents = [DriftDayOut.model_validate(view).model_dump(mode="json") for view in found]
-        self.emit({"items": documents}, [line for view in found for line in lines(view)])
+        told = [line for view in found for line in lines(view)]
+        self.emit({"items": documents}, told or ["No day of this run is over yet."])
         failed = [f"{view.day:%Y-%m-%d}" for view in found if view.state == JobState.FAILED]
         if failed:
             raise Failure(f"Not compared: {', '.join(failed)}.", Exit.FAILED)
